@@ -1,0 +1,1 @@
+"""The claims of all rooms, run and accounted for."""

@@ -1,0 +1,1 @@
+"""Transformer MLPs under the same update rules: value solves, sequential runs, measurements."""

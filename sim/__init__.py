@@ -1,0 +1,1 @@
+"""Linear associative memories under the field's update rules: the algebra of editors, streams, Monte Carlo."""

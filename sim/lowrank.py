@@ -1,0 +1,50 @@
+"""A delta in factored form, so that norms and norm changes never cost a pass over the weight."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class LowRank(NamedTuple):
+    """The matrix Δ = left · rightᵀ.
+
+    Attributes:
+        left: (m, u), one column a write, in the units of a value.
+        right: (n, u), one column a write, in the units of 1/key.
+
+    >>> delta = LowRank(torch.ones(2, 1), torch.ones(3, 1))
+    >>> delta.dense().shape, round(float(delta.norm()), 3)
+    (torch.Size([2, 3]), 2.449)
+    """
+
+    left: Float[Tensor, "m u"]
+    right: Float[Tensor, "n u"]
+
+    def dense(self) -> Float[Tensor, "m n"]:
+        """Δ as an (m, n) matrix."""
+        return self.left @ self.right.mT
+
+    def norm(self) -> Float[Tensor, ""]:
+        """‖Δ‖_F = √tr(leftᵀleft · rightᵀright), from the factors."""
+        return ((self.left.mT @ self.left) * (self.right.mT @ self.right)).sum().clamp_min(0).sqrt()
+
+    def __matmul__(self, keys: Float[Tensor, "n p"]) -> Float[Tensor, "m p"]:
+        return self.left @ (self.right.mT @ keys)
+
+
+Delta = LowRank | Tensor
+
+
+def delta_norm(delta: Delta) -> Float[Tensor, ""]:
+    """‖Δ‖_F of a factored or dense delta."""
+    return delta.norm() if isinstance(delta, LowRank) else torch.linalg.norm(delta)
+
+
+def apply_delta(weight: Float[Tensor, "m n"], delta: Delta) -> Float[Tensor, "m n"]:
+    """W + Δ as a new tensor of W's dtype; the sum is formed in the wider of the two dtypes."""
+    dense = delta.dense() if isinstance(delta, LowRank) else delta
+    return (weight.to(torch.promote_types(weight.dtype, dense.dtype)) + dense).to(weight.dtype)

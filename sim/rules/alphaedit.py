@@ -1,0 +1,92 @@
+"""AlphaEdit: ridge least squares inside the null space of the preserved keys, with a cache of past keys."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sim.editor import Edit, Gain, Solver
+from sim.lowrank import LowRank
+from sim.metric import Projected, inverse_metric
+from sim.rules.metric_write import metric_write, soft
+from theory.command import Misuse
+
+
+def null_space(
+    covariance: Float[Tensor, "n n"], *, threshold: float = 2e-2, relative: bool = False
+) -> Float[Tensor, "n p"]:
+    """An orthonormal basis U of the directions in which C is small, so that P = UUᵀ.
+
+    Args:
+        covariance: C = E[k kᵀ] (n, n) in key units squared.
+        threshold: eigenvalues of C below it span the null space; in key units squared as published,
+            or a share of the largest eigenvalue.
+        relative: read `threshold` as a share of the largest eigenvalue.
+
+    Returns:
+        U (n, p), p = rank(P).
+
+    Raises:
+        Misuse: no eigenvalue, or every eigenvalue, lies below the threshold (P = 0 or P = I).
+
+    Source: AlphaEdit, `experiments/evaluate.py`, which compares with the absolute value 2e-2.
+
+    >>> null_space(torch.diag(torch.tensor([1.0, 0.01, 0.001]))).shape
+    torch.Size([3, 2])
+    """
+    eigenvalues, eigenvectors = torch.linalg.eigh(covariance)
+    limit = threshold * eigenvalues[-1] if relative else torch.as_tensor(threshold)
+    small = eigenvalues < limit
+    rank, n = int(small.sum()), eigenvalues.shape[0]
+    if rank in (0, n):
+        kept = "no" if rank == 0 else "every"
+        raise Misuse(
+            f"{kept} eigenvalue of C lies below the null-space threshold {float(limit):.3g} (spectrum "
+            f"{float(eigenvalues[0]):.3g} to {float(eigenvalues[-1]):.3g}), so P is "
+            f"{'0 and nothing can be written' if rank == 0 else 'I and nothing is protected'}; "
+            "choose a threshold inside the spectrum, or a relative one"
+        )
+    return eigenvectors[:, small]
+
+
+def alphaedit(basis: Float[Tensor, "n p"], *, ridge: float = 10.0) -> Solver:
+    """AlphaEdit, one key or a batch.
+
+        Δ = R Kᵀ P (P(KKᵀ + Σ_past kkᵀ)P + L2·I)⁻¹ P          (one key: M = P(P·cache·P + L2·I)⁻¹P, η = s/(1+s))
+
+    Args:
+        basis: U (n, p), orthonormal columns spanning range(P); see `null_space`. The identity (n, n) is P = I.
+        ridge: L2 in key units squared; 10 as published.
+
+    Returns:
+        The solver; its metric shrinks with every absorbed key.
+
+    Raises:
+        Misuse: the ridge is not positive, or the basis is not orthonormal.
+
+    Source: AlphaEdit, `AlphaEdit/AlphaEdit_main.py`; the published non-symmetric system has this solution (T1).
+
+    >>> solver = alphaedit(torch.eye(2), ridge=1.0)
+    >>> edit = Edit(torch.tensor([[1.0], [0.0]]), torch.tensor([[0.0]]), torch.tensor([[1.0]]))
+    >>> solver.solve(edit, solver.init(torch.zeros(1, 2)), torch.zeros(1, 2))[0].dense().tolist()
+    [[0.5, 0.0]]
+    """
+    if not ridge > 0:
+        raise Misuse(f"alphaedit's ridge L2 is {ridge}; it must be positive, such as 10")
+    eye = torch.eye(basis.shape[1], dtype=basis.dtype, device=basis.device)
+    if not torch.allclose(basis.mT @ basis, eye, atol=1e-4):
+        raise Misuse("alphaedit's basis has columns that are not orthonormal; take it from null_space(C)")
+
+    def init(weight: Tensor) -> Projected:
+        return Projected(basis, inverse_metric(ridge * eye, "AlphaEdit's B"))
+
+    def solve(edit: Edit, state: Projected, weight: Tensor) -> tuple[LowRank, Gain, Projected]:
+        delta, gain = metric_write(edit, state, soft, weight)
+        return delta, gain, state
+
+    def absorb(keys: Tensor, state: Projected) -> Projected:
+        inside = basis.mT @ keys
+        return Projected(basis, inverse_metric(state.inner.matrix + inside @ inside.mT, "AlphaEdit's B"))
+
+    return Solver(init, solve, absorb, lambda state: state)

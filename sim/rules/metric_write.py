@@ -1,0 +1,55 @@
+"""The one write that every rule here is: Δ = R T (MK)ᵀ with H = KᵀMK and T = gain(H) (T1, T2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sim.editor import Edit, Gain
+from sim.lowrank import LowRank
+from sim.metric import Metric
+
+GainRule = Callable[[Tensor], Tensor]
+
+
+def hard(gram: Float[Tensor, "u u"]) -> Float[Tensor, "u u"]:
+    """T = H⁻¹: the write meets its targets exactly (one key: η = 1)."""
+    return torch.linalg.inv_ex(gram).inverse
+
+
+def soft(gram: Float[Tensor, "u u"]) -> Float[Tensor, "u u"]:
+    """T = (I + H)⁻¹: least squares with the metric as ridge (one key: η = s/(1+s))."""
+    return torch.linalg.inv_ex(gram + torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)).inverse
+
+
+def metric_write(edit: Edit, metric: Metric, gain: GainRule, weight: Float[Tensor, "m n"]) -> tuple[LowRank, Gain]:
+    """Write R T (MK)ᵀ and foretell the change of ‖W‖²_{M⁻¹}.
+
+        ‖W+Δ‖²_{M⁻¹} − ‖W‖²_{M⁻¹} = 2 tr(R T (WPK)ᵀ) + tr(R T H Tᵀ Rᵀ),    P the projector on range(M)
+
+    For one key this is T1's [η(‖v‖² − ‖Wk‖²) − η(1−η)‖r‖²]/s.
+
+    Args:
+        edit: keys (n, u), read-outs and values (m, u).
+        metric: M.
+        gain: H -> T, `hard` or `soft`.
+        weight: W (m, n), read only where M is singular.
+
+    Returns:
+        The delta as factors, and what T1 says of it.
+    """
+    raised = metric.times(edit.keys)
+    gram = edit.keys.mT @ raised
+    gains = gain(gram)
+    left = edit.residuals @ gains
+    seen = metric.seen(weight.to(edit.keys.dtype), edit.keys, edit.readouts)
+    cross, square = 2 * (left * seen).sum(), ((left @ gram) * left).sum()
+    return LowRank(left, raised), Gain(
+        s=gram.diagonal().mean(),
+        eta=(gains @ gram).diagonal().mean(),
+        predicted=cross + square,
+        scale=cross.abs() + square.abs(),
+    )

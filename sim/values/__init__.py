@@ -1,0 +1,1 @@
+"""Value transforms: what may be done to a solved value vector before a rule writes it."""

@@ -1,0 +1,65 @@
+"""The edge between a room and its user's shell: subcommands from dataclasses, one-line errors, exit statuses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+class Misuse(ValueError):
+    """What the caller asked for cannot be done; the message names the value and the remedy, on one line."""
+
+
+def guarded(action: Callable[[], int | None], prog: str) -> int:
+    """Run an action and turn a user's mistake into one line on stderr.
+
+    Args:
+        action: what to run; its return value is the exit status (None is 0).
+        prog: the command's name, which opens the error line.
+
+    Returns:
+        The exit status: 2 after `Misuse` or an operating-system refusal, 130 after Ctrl-C.
+    """
+    try:
+        return action() or 0
+    except Misuse as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(
+            f"{prog}: {place}{error.strerror or error}; free space or choose a folder you can write to",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        print(f"{prog}: stopped by Ctrl-C", file=sys.stderr)
+        return 130
+
+
+def dispatch(
+    prog: str,
+    description: str,
+    commands: Mapping[str, tuple[type, Callable[[Any], int | None]]],
+    args: Sequence[str] | None = None,
+) -> int:
+    """Parse `prog NAME --options` into that command's config dataclass and run it.
+
+    Args:
+        prog: how the user types the program, such as "python -m theory".
+        description: one line for `--help`.
+        commands: name -> (frozen config dataclass, function of that config).
+        args: the command line without the program; None reads `sys.argv`.
+
+    Returns:
+        The exit status.
+    """
+    import tyro
+
+    runs = {config: run for config, run in commands.values()}
+    choices: dict[str, Callable[..., Any]] = {name: config for name, (config, _) in commands.items()}
+    config = tyro.extras.subcommand_cli_from_dict(
+        choices, prog=prog, description=description, args=args, config=(tyro.conf.OmitSubcommandPrefixes,)
+    )
+    return guarded(lambda: runs[type(config)](config), prog)
