@@ -132,3 +132,19 @@ def inverse_metric(matrix: Float[Tensor, "n n"], name: str = "covariance C") -> 
             "use more keys than the key dimension or add a ridge"
         )
     return Inverse(matrix, factor)
+
+
+def in_float64(metric: Metric) -> Metric:
+    """The same metric with its tensors in float64, for norms whose small changes are to be seen.
+
+    >>> in_float64(inverse_metric(torch.eye(2))).norm_sq(torch.ones(1, 2, dtype=torch.float64)).dtype
+    torch.float64
+    """
+    if not isinstance(metric, tuple):
+        raise TypeError(f"a metric is a NamedTuple of tensors, not {type(metric).__name__}")
+    return type(metric)(
+        *(
+            in_float64(part) if isinstance(part, tuple) else part.double() if isinstance(part, Tensor) else part
+            for part in metric
+        )
+    )

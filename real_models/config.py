@@ -1,0 +1,105 @@
+"""What a user may choose; nothing here imports torch, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class SolveConfig:
+    """The value solve; defaults are the MEMIT family's published ones for GPT-J."""
+
+    learning_rate: float = 0.5
+    """Adam's learning rate for δ."""
+    steps: int = 25
+    """Most gradient steps a solve."""
+    clamp: float = 0.75
+    """Largest ‖δ‖ as a multiple of the layer output's norm ‖h‖."""
+    decay: float = 0.5
+    """Weight of ‖δ‖/‖h‖² in the loss."""
+    kl: float = 0.0625
+    """Weight of the KL term at the essence prompt."""
+    stop_loss: float = 0.05
+    """A solve ends when its loss is below this."""
+    prefixes: int = 5
+    """How many texts, sampled from the model, stand before the prompt in turn."""
+    prefix_tokens: int = 10
+    """Tokens a prefix."""
+    essence: str | None = None
+    """The prompt whose next-token distribution an edit should keep; default: the world's own, else "{} is a"."""
+
+
+@dataclass(frozen=True)
+class EditConfig:
+    """One sequential run: which model, which edits, which rule."""
+
+    model: str = "world"
+    """A llama2.c checkpoint, a local folder or a hub name (GPT-2 and Llama families); "world" trains one."""
+    data: str = "world"
+    """A CounterFact file, native or in EasyEdit's field names; "world" is the synthetic world's own facts."""
+    rule: Literal["rome", "memit", "alphaedit"] = "rome"
+    """The update rule."""
+    metric: Literal["identity", "covariance"] = "identity"
+    """ROME's C: the identity as in the paper's theorem, or measured on text."""
+    anchor: bool = False
+    """Norm-Anchor Scaling: rescale each solved value to the pilots' mean norm."""
+    one_sided: bool = False
+    """Let the anchor only shorten values; as published it also lengthens them."""
+    drop: float | None = None
+    """Drop an edit whose value is longer than this many anchors (2 as published); default: drop nothing."""
+    edits: int = 100
+    """How many edits, one a step."""
+    layers: tuple[int, ...] | None = None
+    """The edited layers, in order; default: the one layer with the best measured single-edit efficacy."""
+    layer_trials: int = 20
+    """Single edits a layer when the layer is chosen by measurement."""
+    pilots: int = 100
+    """Pilot solves on the unedited model behind the anchor (1000 as published)."""
+    weighting: float | None = None
+    """MEMIT's λ; default: the key dimension, the published ratio on GPT-J (15000 : 16384)."""
+    ridge: float = 10.0
+    """AlphaEdit's L2."""
+    threshold: float | None = None
+    """AlphaEdit's absolute null-space threshold on C's eigenvalues (2e-2 as published); default: by energy."""
+    energy: float = 0.01
+    """AlphaEdit, without --threshold: the null space holds at most this share of C's trace."""
+    text: str | None = None
+    """Text for C and for held-out perplexity: a .txt file or a JSON list of strings; the world brings its own."""
+    checkpoint_every: int = 50
+    """Edits between evaluations."""
+    eval_sample: int = 100
+    """Evaluate at most this many of the edits so far, sampled with the run's seed."""
+    save_every: int = 25
+    """Edits between saves of the resume state."""
+    skip_bad: bool = False
+    """Go on past malformed records, and report how many there were."""
+    seed: int = 0
+    """Seed of the stream's order, of the prefixes and of the pilots."""
+    dtype: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
+    """The model's dtype; solves run in float64."""
+    device: str = "cpu"
+    """A torch device."""
+    solve: Annotated[SolveConfig, tyro.conf.arg(name="")] = field(default_factory=SolveConfig)
+    """The value solve."""
+
+
+@dataclass(frozen=True)
+class EditCommand:
+    """Edit a model in sequence and measure the norm recursion at every write."""
+
+    run: Annotated[EditConfig, tyro.conf.arg(name="")] = field(default_factory=EditConfig)
+    """The run."""
+    out: Path = Path("results/edit")
+    """The run's folder; the same command resumes a run that was stopped."""
+
+
+@dataclass(frozen=True)
+class LayersCommand:
+    """Measure by single edits which layer takes them best."""
+
+    run: Annotated[EditConfig, tyro.conf.arg(name="")] = field(default_factory=EditConfig)
+    """Model, data and value solve; `--layer-trials` edits a layer."""

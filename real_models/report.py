@@ -1,0 +1,39 @@
+"""What a finished run says on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+
+def print_summary(summary: Mapping[str, Any], out: Path) -> None:
+    """Print a run's summary: the norm, T1's identity at every write, and the metrics at first and last checkpoint."""
+    rows = pd.read_parquet(out / "rows.parquet")
+    points = pd.read_parquet(out / "checkpoints.parquet")
+    table = Table("quantity", "before", "after", title=f"{out}: {summary['status']}, {summary['edits']} edits")
+    first, last = points.iloc[0], points.iloc[-1]
+    of_last = rows[rows["layer"] == summary["layers"][-1]]
+    table.add_row("weight norm ‖W‖", f"{first['weight_norm']:.4g}", f"{of_last['weight_norm_after'].iloc[-1]:.4g}")
+    if len(of_last) > 1:
+        table.add_row("read-out norm ‖v0‖", f"{of_last['v0_norm'].iloc[0]:.4g}", f"{of_last['v0_norm'].iloc[-1]:.4g}")
+    for metric in ("efficacy", "generalisation", "specificity"):
+        table.add_row(f"{metric} % (± SE)", _percent(first, metric), _percent(last, metric))
+        exact = f"{metric}_exact"
+        table.add_row("  exact match %", f"{first[exact]:.1f}", f"{last[exact]:.1f}")
+    table.add_row("perplexity, held-out text", f"{first['perplexity']:.4g}", f"{last['perplexity']:.4g}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"T1's identity at {len(rows)} writes: largest relative error {rows['identity_error'].max():.2e}; "
+        f"layers {summary['layers']}, anchor {summary['anchor']}, dropped {summary['dropped']}, "
+        f"malformed records left out {summary['skipped_records']}"
+    )
+
+
+def _percent(row: pd.Series, metric: str) -> str:
+    return f"{row[metric]:.1f} ± {row[f'{metric}_se']:.1f}"

@@ -1,0 +1,174 @@
+"""The sequential run: edits one by one, evaluates at checkpoints, saves, stops cleanly and resumes to equal rows."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from real_models.bench import Bench, Track, choose_layer, describe, make_editors, measure_anchor, set_up
+from real_models.config import EditConfig
+from real_models.evaluate import evaluate_edits, perplexity
+from real_models.sequence import Layered, Row, edit_once
+from sim.results import claim_folder, finish, load_state, read_json, save_state
+from sim.state import flatten_state, restore_state
+
+
+@dataclass
+class Progress:
+    """How far a run has come; the only thing in it that changes.
+
+    Attributes:
+        step: edits made.
+        rows: one row an edit and layer.
+        checkpoints: one row an evaluation.
+        layered: editors and states.
+        facts: what was measured on the unedited model (layers, anchor, ...).
+    """
+
+    step: int
+    rows: list[Row]
+    checkpoints: list[Row]
+    layered: Layered
+    facts: dict[str, Any]
+
+
+def run_edits(config: EditConfig, out: Path, track: Track) -> dict[str, Any]:
+    """Run a stream of edits, or take it up where it stopped.
+
+    Args:
+        config: the run.
+        out: its folder.
+        track: wraps the stream's iterator in a progress bar.
+
+    Returns:
+        The summary, as written to `out/summary.json`.
+
+    Raises:
+        Misuse: the folder belongs to another config, or something the config names cannot be used.
+        KeyboardInterrupt: Ctrl-C, after the edit under way was finished and the state saved.
+    """
+    bench = set_up(config)
+    known = claim_folder(out, config)
+    if known and (out / "summary.json").exists():
+        return read_json(out / "summary.json")
+    start = time.monotonic()
+    progress = restore(bench, out, track)
+    status = "finished"
+    with interruption() as interrupted:
+        for request in track(bench.stream[progress.step :], f"edits from {progress.step}"):
+            rows, progress.layered, finite = edit_once(bench.editable, request, progress.layered, config.solve)
+            progress.rows.extend({"step": progress.step, **row} for row in rows)
+            progress.step += 1
+            if not finite:
+                status = f"stopped: a number was not finite at edit {progress.step}"
+                break
+            if progress.step % config.checkpoint_every == 0 or progress.step == config.edits:
+                progress.checkpoints.append(checkpoint(bench, progress))
+            if interrupted or progress.step % config.save_every == 0:
+                save(bench, progress, out)
+            if interrupted:
+                raise KeyboardInterrupt
+    summary = {
+        "status": status,
+        "edits": progress.step,
+        "requested": config.edits,
+        **progress.facts,
+        **describe(progress.layered),
+        "skipped_records": bench.skipped,
+        "pilots_in_stream": bench.pilots_in_stream,
+        "seed": config.seed,
+        "dtype": config.dtype,
+        "device": config.device,
+        "seconds": round(time.monotonic() - start, 1),
+    }
+    finish(out, summary, {"rows": progress.rows, "checkpoints": progress.checkpoints})
+    return summary
+
+
+def restore(bench: Bench, out: Path, track: Track) -> Progress:
+    """The saved progress put back into the model, or a fresh start with what must be measured unedited."""
+    saved = load_state(out)
+    if saved is None:
+        return begin(bench, out, track)
+    tensors, facts, tables = saved
+    measured = facts["measured"]
+    layered = make_editors(bench, measured["layers"], measured["anchor"])
+    states = {layer: restore_state(state, tensors, f"editor.{layer}") for layer, state in layered.states.items()}
+    for layer in measured["layers"]:
+        bench.adapter.write(layer, tensors[f"weight.{layer}"])
+    return Progress(facts["step"], tables["rows"], tables["checkpoints"], Layered(layered.editors, states), measured)
+
+
+def begin(bench: Bench, out: Path, track: Track) -> Progress:
+    """Choose the layers, measure the anchor, evaluate the unedited model, and save all that as step 0."""
+    facts: dict[str, Any] = {}
+    if bench.config.layers is None:
+        layer, efficacy = choose_layer(bench, track)
+        facts["single_edit_efficacy"] = {str(number): percent for number, percent in efficacy.items()}
+        layers = [layer]
+    else:
+        layers = [bench.adapter.check_layer(layer) for layer in bench.config.layers]
+    anchor = measure_anchor(bench, layers[-1], track)
+    weight = bench.adapter.weight(layers[-1])
+    facts |= {
+        "layers": layers,
+        "m": weight.shape[0],
+        "n": weight.shape[1],
+        "anchor": None if anchor is None else anchor.norm,
+        "anchor_se": None if anchor is None else anchor.standard_error,
+    }
+    layered = make_editors(bench, layers, facts["anchor"])
+    progress = Progress(0, [], [], layered, facts)
+    progress.checkpoints.append(checkpoint(bench, progress))
+    save(bench, progress, out)
+    return progress
+
+
+def checkpoint(bench: Bench, progress: Progress) -> Row:
+    """Evaluate the edits made so far, or the whole stream's requests before any edit.
+
+    At step 0 efficacy is the unedited model's rate of preferring the new answer, and specificity its own accuracy
+    by comparison: what the stream's numbers are to be read against.
+    """
+    done = bench.stream[: progress.step] if progress.step else bench.stream
+    limit = bench.config.eval_sample
+    if len(done) > limit:
+        done = tuple(Random(f"{bench.config.seed}/{progress.step}").sample(list(done), limit))
+    adapter, tokenizer = bench.adapter, bench.editable.tokenizer
+    row = {"step": progress.step, **evaluate_edits(adapter, tokenizer, done)}
+    row["perplexity"] = perplexity(adapter, tokenizer, bench.held_out) if bench.held_out else float("nan")
+    row["weight_norm"] = float(adapter.weight(progress.facts["layers"][-1]).double().norm())
+    return row
+
+
+def save(bench: Bench, progress: Progress, out: Path) -> None:
+    """Save the edited weights, the editors' states, the rows and what was measured before the first edit."""
+    tensors = {}
+    for layer, state in progress.layered.states.items():
+        tensors[f"weight.{layer}"] = bench.adapter.weight(layer)
+        tensors |= flatten_state(state, f"editor.{layer}")
+    facts = {"step": progress.step, "measured": progress.facts}
+    save_state(out, tensors, facts, {"rows": progress.rows, "checkpoints": progress.checkpoints})
+
+
+@contextmanager
+def interruption() -> Iterator[list[bool]]:
+    """A list that Ctrl-C fills, so that the edit under way ends first; a second Ctrl-C stops at once."""
+    seen: list[bool] = []
+
+    def note(number: int, frame: object) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(True)
+
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, previous)

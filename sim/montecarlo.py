@@ -1,0 +1,198 @@
+"""Monte Carlo over seeds: rows within a seed depend on each other, so every interval comes from seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from sim.anchor import PilotAnchor, pilot_anchor
+from sim.config import GrowConfig
+from sim.editor import Editor, Solver, editor
+from sim.engine import Row, run_stream
+from sim.memory import (
+    KeyLaw,
+    LinearMemory,
+    ValueLaw,
+    draw_weight,
+    free_values,
+    gaussian_keys,
+    isotropic_keys,
+    isotropic_shift,
+    orthogonal_shift,
+    turned_values,
+    unseen_keys,
+)
+from sim.prediction import spectrum
+from sim.rules.alphaedit import alphaedit
+from sim.rules.memit import memit
+from sim.rules.rome import rome
+from sim.values.anchor_norm import anchor_norm
+from theory.command import Misuse
+
+Wrap = Callable[[Iterable[Row]], Iterable[Row]]
+
+
+class Interval(NamedTuple):
+    """A mean over seeds with its Student t interval.
+
+    Attributes:
+        mean: the samples' mean.
+        low: the interval's lower end.
+        high: its upper end.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    def covers(self, value: float) -> bool:
+        """Whether the interval holds a value."""
+        return self.low <= value <= self.high
+
+
+class Path(NamedTuple):
+    """What one seed measured.
+
+    Attributes:
+        rows: one row a step, as `run_stream` yields them.
+        anchor: the pilots' anchor, where the run had one.
+    """
+
+    rows: pd.DataFrame
+    anchor: PilotAnchor | None
+
+
+def student_interval(samples: Sequence[float] | NDArray[np.float64], confidence: float = 0.95) -> Interval:
+    """The mean of independent samples and its Student t interval.
+
+        x̄ ± t_{N−1}((1 + confidence)/2) · sd/√N
+
+    Args:
+        samples: one number a seed, N ≥ 2.
+        confidence: the level, between 0 and 1; 1 − confidence is the false-alarm probability.
+
+    Returns:
+        The interval.
+
+    Raises:
+        Misuse: fewer than two samples.
+
+    >>> [round(x, 3) for x in student_interval([1.0, 2.0, 3.0], 0.95)]
+    [2.0, -0.484, 4.484]
+    """
+    values = np.asarray(samples, dtype=float)
+    if len(values) < 2:
+        raise Misuse(f"{len(values)} finite seeds give no interval; use more seeds or fewer edits")
+    mean = float(values.mean())
+    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    return Interval(mean, mean - half, mean + half)
+
+
+def make_memory(config: GrowConfig, generator: torch.Generator) -> LinearMemory:
+    """The memory that an experiment describes, with a weight drawn anew."""
+    dtype = getattr(torch, config.dtype)
+    covariance = torch.diag(torch.as_tensor(spectrum(config), dtype=dtype, device=config.device))
+    plain: KeyLaw = isotropic_keys() if config.anisotropy == 1 else gaussian_keys(covariance)
+    laws: dict[str, ValueLaw] = {
+        "orthogonal": orthogonal_shift(config.clamp),
+        "isotropic": isotropic_shift(config.clamp),
+        "turned": turned_values(),
+        "free": free_values(config.clamp),
+    }
+    weight = draw_weight(config.m, config.n, generator, dtype=dtype, device=config.device)
+    return LinearMemory(weight, unseen_keys() if config.keys == "unseen" else plain, laws[config.values])
+
+
+def make_solver(config: GrowConfig) -> Solver:
+    """The rule that an experiment names."""
+    dtype = getattr(torch, config.dtype)
+    matched = torch.diag(torch.as_tensor(spectrum(config), dtype=dtype, device=config.device))
+    covariance = None if config.metric == "identity" else matched
+    if config.rule == "rome":
+        return rome(covariance)
+    if config.rule == "memit":
+        return memit(covariance, weighting=config.lam)
+    return alphaedit(torch.eye(config.n, dtype=dtype, device=config.device), ridge=config.ridge)
+
+
+def make_editor(
+    config: GrowConfig, memory: LinearMemory, generator: torch.Generator
+) -> tuple[Editor, PilotAnchor | None]:
+    """The editor that an experiment names, with NAS anchored on pilots of the unedited memory."""
+    if not config.anchor:
+        return editor(make_solver(config)), None
+    pilot = pilot_anchor(lambda i: memory.request(memory.weight, 1, generator).values, config.pilots)
+    return editor(make_solver(config), values=anchor_norm(pilot.norm)), pilot
+
+
+def run_seed(config: GrowConfig, index: int, wrap: Wrap = iter) -> Path:
+    """Run one repetition of an experiment.
+
+    Args:
+        config: the experiment.
+        index: which repetition; it uses the seed `config.seed + index`.
+        wrap: watches the rows go by (a progress bar).
+
+    Returns:
+        Its rows and its anchor.
+    """
+    generator = torch.Generator(config.device).manual_seed(config.seed + index)
+    memory = make_memory(config, generator)
+    rule, pilot = make_editor(config, memory, generator)
+    steps = math.ceil(config.edits / config.batch)
+    return Path(pd.DataFrame(list(wrap(run_stream(rule, memory, steps, generator, batch=config.batch)))), pilot)
+
+
+def run_seeds(config: GrowConfig, wrap: Wrap = iter) -> list[Path]:
+    """Run every repetition of an experiment, in the order of the seeds."""
+    return [run_seed(config, index, wrap) for index in range(config.seeds)]
+
+
+def finite_paths(paths: Iterable[Path]) -> list[Path]:
+    """The repetitions that stayed finite to the end."""
+    return [path for path in paths if bool(path.rows["finite"].all())]
+
+
+def mean_factors(paths: Sequence[Path]) -> NDArray[np.float64]:
+    """Each seed's mean of R'/R over its writes, R = ‖W‖²_{M⁻¹}."""
+    return np.array([float((path.rows["norm_sq_after"] / path.rows["norm_sq"]).mean()) for path in paths])
+
+
+def exponents(paths: Sequence[Path], burn_in: int) -> NDArray[np.float64]:
+    """Each seed's log(R_T/R_{T₀})/(T − T₀) per step, R = ‖W‖²_{M⁻¹} and T₀ = `burn_in`."""
+    return np.array(
+        [
+            math.log(path.rows["norm_sq_after"].iloc[-1] / path.rows["norm_sq"].iloc[burn_in])
+            / (len(path.rows) - burn_in)
+            for path in paths
+        ]
+    )
+
+
+def plateaus(paths: Sequence[Path], burn_in: int) -> NDArray[np.float64]:
+    """Each seed's time average of ‖W‖²_{M⁻¹}/a² after the burn-in."""
+    return np.array(
+        [float(path.rows["norm_sq_after"].iloc[burn_in:].mean()) / path.anchor.norm**2 for path in paths if path.anchor]
+    )
+
+
+def relative_paths(paths: Sequence[Path]) -> NDArray[np.float64]:
+    """R_t/R_0 in Frobenius norm, seeds by t = 0..T."""
+    return np.array(
+        [
+            np.concatenate([[1.0], (path.rows["weight_norm_after"] / path.rows["weight_norm"].iloc[0]) ** 2])
+            for path in paths
+        ]
+    )
+
+
+def worst_error(paths: Sequence[Path]) -> float:
+    """The largest relative error of T1 over every finite write of every seed."""
+    return max(float(path.rows.loc[path.rows["finite"], "error"].max()) for path in paths)
