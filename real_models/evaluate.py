@@ -68,7 +68,7 @@ def score_answers(
 
 def evaluate_edits(
     adapter: Adapter, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request]
-) -> dict[str, float]:
+) -> dict[str, float | int]:
     """Efficacy, generalisation and specificity of edits already made, as percentages with standard errors.
 
     Args:
@@ -94,7 +94,7 @@ def evaluate_edits(
             other.append((prompt, wrong))
     scores = score_answers(adapter, tokenizer, wanted + other)
     rights, wrongs = scores[: len(wanted)], scores[len(wanted) :]
-    result: dict[str, float] = {"evaluated": len(requests)}
+    result: dict[str, float | int] = {"evaluated": len(requests)}
     for metric in ("efficacy", "generalisation", "specificity"):
         chosen = [i for i, (_, name) in enumerate(groups) if name == metric]
         owners = [groups[i][0] for i in chosen]

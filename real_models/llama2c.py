@@ -1,33 +1,31 @@
-"""llama2.c v0 checkpoints and their tokenizers, as transformers' Llama and a fast tokenizer.
+"""llama2.c v0 checkpoints as transformers' Llama.
 
 A checkpoint is seven little-endian int32 (dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size, seq_len; a
-negative vocab_size means an output matrix of its own), then float32 weights in the order of `layout`. A tokenizer file
-is an int32 (the longest piece in bytes), then, for each piece, a float32 score, an int32 length and UTF-8 bytes.
+negative vocab_size means an output matrix of its own), then float32 weights in the order of `layout`.
 Source: llama2.c, `run.c` and `export.py`'s legacy export.
 """
 
 from __future__ import annotations
 
 import struct
-from math import isfinite, prod
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, normalizers, processors
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from real_models.llama2c_tokenizer import BOS, EOS, fast_tokenizer, read_pieces
 from theory.command import Misuse
 
 HEADER = struct.Struct("<7i")
-PIECE = struct.Struct("<fi")
 LATER_MAGIC = 0x616B3432  # "ak42", which opens llama2.c's version 1 and 2 exports
 ROPE_BASE = 10000.0  # fixed in llama2.c's model.py and run.c
 NORM_EPSILON = 1e-5  # the same
-BOS, EOS, FIRST_BYTE = 1, 2, 3  # ids fixed in run.c: byte b is piece b + 3
 
 
 class Header(NamedTuple):
@@ -76,8 +74,9 @@ def load_llama2c(path: Path, dtype: torch.dtype = torch.float32) -> tuple[LlamaF
 
     Source: llama2.c, `run.c`.
     """
-    checkpoint, tokenizer_file = find_files(path)
+    checkpoint = find_checkpoint(path)
     header = read_header(checkpoint)
+    tokenizer_file = find_tokenizer(checkpoint)
     pieces = read_pieces(tokenizer_file)
     if len(pieces) != header.vocab_size:
         raise Misuse(
@@ -103,27 +102,35 @@ def load_llama2c(path: Path, dtype: torch.dtype = torch.float32) -> tuple[LlamaF
     return model.eval(), fast_tokenizer(pieces, header.seq_len)
 
 
-def find_files(path: Path) -> tuple[Path, Path]:
-    """The checkpoint and the tokenizer file that a path stands for.
+def find_checkpoint(path: Path) -> Path:
+    """The checkpoint that a path stands for: itself, or the folder's only `.bin` that is no tokenizer.
 
     Raises:
-        Misuse: there is not exactly one of each.
+        Misuse: there is none, or more than one.
     """
-    folder = path if path.is_dir() else path.parent
-    tokenizers = sorted(folder.glob("tok*.bin"))
-    checkpoints = sorted(set(folder.glob("*.bin")) - set(tokenizers)) if path.is_dir() else [path]
-    if not path.exists() or len(checkpoints) != 1:
-        raise Misuse(
-            f"{path} holds {_names(checkpoints if path.exists() else [])}, not one llama2.c checkpoint; name the .bin file itself"
-        )
-    if path in tokenizers:
+    if not path.exists():
+        raise Misuse(f"{path} does not exist; pass a llama2.c .bin checkpoint or its folder")
+    if path.is_file() and path.match("tok*.bin"):
         raise Misuse(f"{path} is named as a tokenizer (tok*.bin); name the checkpoint beside it, or their folder")
-    if len(tokenizers) != 1:
+    found = [path] if path.is_file() else sorted(set(path.glob("*.bin")) - set(path.glob("tok*.bin")))
+    if len(found) != 1:
+        raise Misuse(f"{path} holds {_names(found)}, not one llama2.c checkpoint; name the .bin file itself")
+    return found[0]
+
+
+def find_tokenizer(checkpoint: Path) -> Path:
+    """The only `tok*.bin` beside a checkpoint.
+
+    Raises:
+        Misuse: there is none, or more than one.
+    """
+    found = sorted(checkpoint.parent.glob("tok*.bin"))
+    if len(found) != 1:
         raise Misuse(
-            f"{folder} holds {_names(tokenizers)}, not one llama2.c tokenizer (tok*.bin) for {checkpoints[0].name}; "
-            "put the model's own tokenizer, and no other, beside it"
+            f"{checkpoint} needs one llama2.c tokenizer (tok*.bin) beside it, and {checkpoint.parent} holds "
+            f"{_names(found)}; put the model's own tokenizer, and no other, there"
         )
-    return checkpoints[0], tokenizers[0]
+    return found[0]
 
 
 def _names(files: list[Path]) -> str:
@@ -141,10 +148,10 @@ def read_header(path: Path) -> Header:
         opening = file.read(HEADER.size)
     if len(opening) < HEADER.size:
         raise Misuse(f"{path} has {found} bytes, fewer than the {HEADER.size} of a llama2.c header; fetch it again")
-    *numbers, vocab, seq_len = HEADER.unpack(opening)
-    if numbers[0] == LATER_MAGIC:
-        raise Misuse(f"{path} is a version {numbers[1]} export of llama2.c; export it with `export.py --version 0`")
-    header = Header(*numbers, abs(vocab), seq_len, tied=vocab > 0)
+    dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab, seq_len = HEADER.unpack(opening)
+    if dim == LATER_MAGIC:
+        raise Misuse(f"{path} is a version {hidden_dim} export of llama2.c; export it with `export.py --version 0`")
+    header = Header(dim, hidden_dim, n_layers, n_heads, n_kv_heads, abs(vocab), seq_len, tied=vocab > 0)
     stated = ", ".join(f"{name}={value}" for name, value in header._asdict().items())
     if min(header[:-1]) < 1 or header.dim % (2 * header.n_heads) or header.n_heads % header.n_kv_heads:
         raise Misuse(f"{path} has {found} bytes and no llama2.c v0 header ({stated}); pass a llama2.c v0 checkpoint")
@@ -205,7 +212,7 @@ def read_weights(path: Path, header: Header) -> dict[str, NDArray[np.float32]]:
     return weights
 
 
-def half_split(weight: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
+def half_split(weight: Float32[np.ndarray, "rows n"], heads: int) -> Float32[np.ndarray, "rows n"]:
     """Reorder a projection's rows from interleaved rotary pairs to half-split ones.
 
         row 2i + j of a head  ->  row i + j·head_size/2       (j = 0, 1)
@@ -244,94 +251,3 @@ def transformers_state(header: Header, weights: dict[str, NDArray[np.float32]]) 
         }
         state |= {f"model.layers.{layer}.{name}.weight": array for name, array in block.items()}
     return {name: torch.tensor(array) for name, array in state.items()}
-
-
-def read_pieces(path: Path) -> list[tuple[str, float]]:
-    """Read a tokenizer file.
-
-    Returns:
-        (piece, score) in the order of ids.
-
-    Raises:
-        Misuse: the file is truncated, has trailing bytes, or a piece that llama2.c cannot have written.
-    """
-    content = path.read_bytes()
-    end, pieces = 4, []
-    longest = int.from_bytes(content[:4], "little", signed=True)
-    while end < len(content):
-        start = end + PIECE.size
-        if len(content) < start:
-            raise Misuse(f"{path} has {len(content)} bytes, but piece {len(pieces)} needs {start}; fetch it again")
-        score, length = PIECE.unpack_from(content, end)
-        end = start + length
-        if not 0 < length <= longest or not isfinite(score):
-            raise Misuse(
-                f"{path} has {len(content)} bytes and no llama2.c tokenizer: piece {len(pieces)} has length {length} "
-                f"(longest {longest}) and score {score}; fetch it again"
-            )
-        if len(content) < end:
-            raise Misuse(f"{path} has {len(content)} bytes, but piece {len(pieces)} needs {end}; fetch it again")
-        try:
-            pieces.append((content[start:end].decode("utf-8"), score))
-        except UnicodeDecodeError as error:
-            raise Misuse(f"{path}: piece {len(pieces)} is not UTF-8 ({error.reason}); fetch it again") from error
-    named = ["<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    # export.py writes the two marks as "\n<s>\n" and "\n</s>\n"
-    pieces[BOS:FIRST_BYTE] = [(piece.strip("\n"), score) for piece, score in pieces[BOS:FIRST_BYTE]]
-    texts = [piece for piece, _ in pieces]
-    if texts[BOS : BOS + len(named)] != named or len(set(texts)) != len(texts) or " " not in texts:
-        raise Misuse(
-            f"{path} has {len(content)} bytes and {len(pieces)} pieces, which are not distinct pieces with <s>, </s>, "
-            "<0x00> ... <0xFF> as ids 1 to 258 and a space; pass a llama2.c tokenizer (tok*.bin)"
-        )
-    return pieces
-
-
-def ranked_merges(pieces: list[tuple[str, float]]) -> list[tuple[str, str]]:
-    """Every pair of pieces whose concatenation is a piece, by the score of that piece, the best first.
-
-    `run.c` merges, again and again, the adjacent pair whose concatenation scores best, the leftmost of equals: byte
-    pair encoding with these merges. Only where two different splits of one piece overlap in a text could the order
-    among the splits matter; the split with the longest left part stands first.
-
-    >>> ranked_merges([("a", -9.0), ("b", -8.0), ("ab", -2.0), ("abb", -1.0)])
-    [('ab', 'b'), ('a', 'b')]
-    """
-    known = {piece for piece, _ in pieces}
-    ranked = sorted((piece for piece in pieces if len(piece[0]) > 1), key=lambda piece: -piece[1])
-    splits = ((text[:cut], text[cut:]) for text, _ in ranked for cut in range(len(text) - 1, 0, -1))
-    return [(left, right) for left, right in splits if left in known and right in known]
-
-
-def fast_tokenizer(pieces: list[tuple[str, float]], longest: int) -> PreTrainedTokenizerFast:
-    """A fast tokenizer that encodes as `run.c` does: `<s>`, a space before the text, best-scored merges, byte fallback.
-
-    Text that spells a special token is text, as in `run.c`.
-
-    Args:
-        pieces: (piece, score) in the order of ids.
-        longest: the model's context in tokens.
-    """
-    unknown = pieces[0][0]
-    tokenizer = Tokenizer(
-        models.BPE(
-            vocab={piece: index for index, (piece, _) in enumerate(pieces)},
-            merges=ranked_merges(pieces),
-            unk_token=unknown,
-            byte_fallback=True,
-        )
-    )
-    tokenizer.normalizer = normalizers.Prepend(" ")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", BOS)]
-    )
-    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token=unknown,
-        model_max_length=longest,
-        clean_up_tokenization_spaces=False,
-        split_special_tokens=True,
-    )

@@ -22,8 +22,12 @@ from theory.command import Misuse
 
 FAMILIES = ("gpt2", "llama")  # transformers' model types that real_models/adapters can orient
 
-# what transformers raises for a folder or a name that it cannot make a config, a model or a tokenizer of
-REFUSALS = (OSError, ValueError, StrictDataclassError, SafetensorError)
+# what transformers raises for a folder or a name that it cannot make a config, a model or a tokenizer of; the second
+# line is how a wrong field of config.json or tokenizer.json comes through
+REFUSALS = (
+    *(OSError, ValueError, StrictDataclassError, SafetensorError),
+    *(KeyError, TypeError, AttributeError, RuntimeError),
+)
 
 
 def load_model(
@@ -43,9 +47,11 @@ def load_model(
     Raises:
         Misuse: nothing stands there, or it is of another family, broken, incomplete or not finite.
     """
+    if not dtype.is_floating_point:
+        raise Misuse(f"a model's weights cannot be {dtype}; choose a floating-point dtype such as float32")
     path = Path(name_or_path).expanduser()
-    if not path.exists() and _looks_local(name_or_path):
-        raise Misuse(f"{name_or_path} does not exist; pass a model's folder, a llama2.c .bin file or a hub name")
+    if not name_or_path or (not path.exists() and _looks_local(name_or_path)):
+        raise Misuse(f"{name_or_path!r} does not exist; pass a model's folder, a llama2.c .bin file or a hub name")
     if is_llama2c(path):
         model, tokenizer = load_llama2c(path, dtype)
     elif path.is_file():
@@ -58,7 +64,7 @@ def load_model(
 
 def _looks_local(name: str) -> bool:
     """Whether a name can only be a path: a hub name is `name` or `owner/name`."""
-    return name.startswith((".", "~", os.sep)) or name.endswith(".bin") or len(Path(name).parts) > 2 or not name
+    return name.startswith((".", "~", os.sep)) or name.endswith(".bin") or len(Path(name).parts) > 2
 
 
 def _load_transformers(name: str, dtype: torch.dtype, local: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -67,7 +73,9 @@ def _load_transformers(name: str, dtype: torch.dtype, local: bool) -> tuple[PreT
         fields, _ = PreTrainedConfig.get_config_dict(name, local_files_only=local)
     except REFUSALS as error:
         raise _refusal(name, error, local) from error
-    family = fields.get("model_type")
+    family = fields.get("model_type") if isinstance(fields, dict) else None
+    if family is None:
+        raise Misuse(f"{name} has no config.json that names a model_type; pass a model's own folder")
     if family not in FAMILIES:
         raise Misuse(f"{name} is of model type {family!r}; the families that can be edited are {', '.join(FAMILIES)}")
     try:
@@ -118,9 +126,13 @@ def check_complete(name: str, found: dict[str, Any]) -> None:
 def check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
     """Raise Misuse unless the tokenizer is fast (it gives offsets), not empty, and within the model's vocabulary."""
     if not tokenizer.is_fast:
-        raise Misuse(f"{name} has a {type(tokenizer).__name__}, which is not fast; add its tokenizer.json to the folder")
+        raise Misuse(
+            f"{name} has a {type(tokenizer).__name__}, which is not fast; add its tokenizer.json to the folder"
+        )
     if not tokenizer("a", add_special_tokens=False).input_ids:
-        raise Misuse(f"{name} has no tokenizer of its own (its {len(tokenizer)} pieces read no text); add tokenizer.json")
+        raise Misuse(
+            f"{name} has no tokenizer of its own (its {len(tokenizer)} pieces read no text); add tokenizer.json"
+        )
     largest, rows = max(tokenizer.get_vocab().values()), model.get_input_embeddings().weight.shape[0]
     if largest >= rows:
         raise Misuse(

@@ -15,6 +15,11 @@ def print_summary(summary: Mapping[str, Any], out: Path) -> None:
     """Print a run's summary: the norm, T1's identity at every write, and the metrics at first and last checkpoint."""
     rows = pd.read_parquet(out / "rows.parquet")
     points = pd.read_parquet(out / "checkpoints.parquet")
+    console = Console()
+    rows = rows[rows["finite"]]
+    if rows.empty:
+        console.print(f"{out}: {summary['status']}; no edit was written")
+        return
     table = Table("quantity", "before", "after", title=f"{out}: {summary['status']}, {summary['edits']} edits")
     first, last = points.iloc[0], points.iloc[-1]
     of_last = rows[rows["layer"] == summary["layers"][-1]]
@@ -26,7 +31,6 @@ def print_summary(summary: Mapping[str, Any], out: Path) -> None:
         exact = f"{metric}_exact"
         table.add_row("  exact match %", f"{first[exact]:.1f}", f"{last[exact]:.1f}")
     table.add_row("perplexity, held-out text", f"{first['perplexity']:.4g}", f"{last['perplexity']:.4g}")
-    console = Console()
     console.print(table)
     console.print(
         f"T1's identity at {len(rows)} writes: largest relative error {rows['identity_error'].max():.2e}; "

@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from torch import Tensor
+
 from real_models.bench import Bench, Track, choose_layer, describe, make_editors, measure_anchor, set_up
 from real_models.config import EditConfig
 from real_models.evaluate import evaluate_edits, perplexity
@@ -87,7 +89,8 @@ def run_edits(config: EditConfig, out: Path, track: Track) -> dict[str, Any]:
         "device": config.device,
         "seconds": round(time.monotonic() - start, 1),
     }
-    finish(out, summary, {"rows": progress.rows, "checkpoints": progress.checkpoints})
+    tables = {"rows": progress.rows, "checkpoints": progress.checkpoints}
+    finish(out, summary, tables, weights(bench, progress))
     return summary
 
 
@@ -149,12 +152,16 @@ def checkpoint(bench: Bench, progress: Progress) -> Row:
 
 def save(bench: Bench, progress: Progress, out: Path) -> None:
     """Save the edited weights, the editors' states, the rows and what was measured before the first edit."""
-    tensors = {}
+    tensors = weights(bench, progress)
     for layer, state in progress.layered.states.items():
-        tensors[f"weight.{layer}"] = bench.adapter.weight(layer)
         tensors |= flatten_state(state, f"editor.{layer}")
     facts = {"step": progress.step, "measured": progress.facts}
     save_state(out, tensors, facts, {"rows": progress.rows, "checkpoints": progress.checkpoints})
+
+
+def weights(bench: Bench, progress: Progress) -> dict[str, Tensor]:
+    """The edited weights as (d_out, d_in), by name."""
+    return {f"weight.{layer}": bench.adapter.weight(layer) for layer in progress.layered.states}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -69,7 +70,8 @@ def edit_once(
     states = dict(layered.states)
     last = layers[-1]
     solved = solve_value(editable, request, last, config)
-    if not all(torch.isfinite(part).all() for part in (solved.shift, solved.output, solved.key)):
+    finite = math.isfinite(solved.loss)
+    if not finite or not all(torch.isfinite(part).all() for part in (solved.shift, solved.output, solved.key)):
         return [{"layer": last, "case_id": request.case_id, "loss": solved.loss, "finite": False}], layered, False
     shift, states[last] = _target(adapter, solved, layered, last)
     goal = _look(editable, request, last, last).stream + shift
@@ -127,6 +129,7 @@ def _write(adapter: Adapter, rule: Editor, edit: Edit, state: EditorState, layer
     predicted, scale = float(info.predicted), float(info.scale)
     row = info.row() | {
         "key_norm": float(edit.keys.norm()),
+        "residual_norm": float(edit.residuals.norm()),
         "weight_norm_after": float(torch.linalg.norm(written)),
         "metric_norm_sq": float(before),
         "identity_measured": measured,

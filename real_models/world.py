@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, product
+from itertools import islice
 from random import Random
 
 from real_models.requests import Probe, Request
@@ -154,7 +154,7 @@ class World:
             The documents.
 
         >>> make_world(WorldConfig(subjects=8, relations=1, objects=2)).text(0, documents=1, length=1)
-        ['the town that raised Keina Treilgard Gleindmouth .']
+        ['the home town of Beiltor Bondsen Fusford .']
         """
         return self._documents(Random(f"text {seed}"), documents, length)
 
@@ -226,7 +226,7 @@ def make_world(config: WorldConfig) -> World:
 
     >>> world = make_world(WorldConfig(subjects=8, relations=1, objects=2))
     >>> world.facts[0]
-    Fact(subject='Keina Treilgard', relation='town', answer='Gleindmouth')
+    Fact(subject='Nasen Paelhold', relation='town', answer='Glumton')
     """
     chance = Random(f"world {config.seed}")
     taken = {word for templates in RELATIONS.values() for template in templates for word in template.split()}

@@ -55,7 +55,9 @@ def trimmed_mean(norms: Float[Tensor, " N"], trim: float = 0.05) -> Float[Tensor
         raise Misuse("no pilot norm was given; solve at least two pilot edits")
     if not torch.isfinite(norms).all():
         bad = int((~torch.isfinite(norms)).sum())
-        raise Misuse(f"{bad} of {norms.numel()} pilot norms are not finite; check the value solve on the unedited weight")
+        raise Misuse(
+            f"{bad} of {norms.numel()} pilot norms are not finite; check the value solve on the unedited weight"
+        )
     return norms.sort().values[: norms.numel() - math.floor(trim * norms.numel())].mean()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,12 +65,12 @@ def draw_weight(
     return torch.randn(m, n, generator=generator, dtype=dtype, device=device) / math.sqrt(n)
 
 
-def _normal(rows: int, columns: int, like: Tensor, generator: Generator) -> Float[Tensor, "rows columns"]:
-    return torch.randn(rows, columns, generator=generator, dtype=like.dtype, device=like.device)
+def _normal(shape: Sequence[int], like: Tensor, generator: Generator) -> Tensor:
+    return torch.randn(*shape, generator=generator, dtype=like.dtype, device=like.device)
 
 
-def _directions(rows: int, columns: int, like: Tensor, generator: Generator) -> Float[Tensor, "rows columns"]:
-    drawn = _normal(rows, columns, like, generator)
+def _directions(like: Float[Tensor, "m u"], generator: Generator) -> Float[Tensor, "m u"]:
+    drawn = _normal(like.shape, like, generator)
     return drawn / drawn.norm(dim=0)
 
 
@@ -80,7 +80,7 @@ def isotropic_keys() -> KeyLaw:
     >>> isotropic_keys()(torch.zeros(2, 3), 4, Generator().manual_seed(0)).shape
     torch.Size([3, 4])
     """
-    return lambda weight, batch, generator: _normal(weight.shape[1], batch, weight, generator)
+    return lambda weight, batch, generator: _normal((weight.shape[1], batch), weight, generator)
 
 
 def gaussian_keys(covariance: Float[Tensor, "n n"]) -> KeyLaw:
@@ -99,7 +99,7 @@ def gaussian_keys(covariance: Float[Tensor, "n n"]) -> KeyLaw:
     torch.Size([3, 4])
     """
     root = inverse_metric(covariance, "the keys' covariance Σ").factor
-    return lambda weight, batch, generator: root @ _normal(weight.shape[1], batch, weight, generator)
+    return lambda weight, batch, generator: root @ _normal((weight.shape[1], batch), weight, generator)
 
 
 def unseen_keys() -> KeyLaw:
@@ -120,7 +120,7 @@ def unseen_keys() -> KeyLaw:
         if m >= n:
             raise Misuse(f"a weight {(m, n)} leaves no null space for adversarial keys; choose m < n")
         rows, _ = torch.linalg.qr(weight.mT)
-        drawn = _normal(n, batch, weight, generator)
+        drawn = _normal((n, batch), weight, generator)
         once = drawn - rows @ (rows.mT @ drawn)
         return once - rows @ (rows.mT @ once)  # a second pass removes what rounding left of the first
 
@@ -141,7 +141,7 @@ def orthogonal_shift(ratio: float) -> ValueLaw:
     def draw(readouts: Tensor, generator: Generator) -> Tensor:
         norms = readouts.norm(dim=0)
         along = readouts / norms.where(norms > 0, 1)
-        drawn = _normal(*readouts.shape, readouts, generator)
+        drawn = _normal(readouts.shape, readouts, generator)
         once = drawn - along * (along * drawn).sum(dim=0)
         across = once - along * (along * once).sum(dim=0)
         return readouts + ratio * norms * across / across.norm(dim=0)
@@ -155,13 +155,11 @@ def isotropic_shift(ratio: float) -> ValueLaw:
     Args:
         ratio: c ≥ 0, dimensionless.
 
-    >>> law = isotropic_shift(0.5)
-    >>> round(float((law(torch.tensor([[3.0], [4.0]]), Generator().manual_seed(0)) - torch.tensor([[3.0], [4.0]])).norm()), 4)
+    >>> readouts = torch.tensor([[3.0], [4.0]])
+    >>> round(float((isotropic_shift(0.5)(readouts, Generator().manual_seed(0)) - readouts).norm()), 4)
     2.5
     """
-    return lambda readouts, generator: (
-        readouts + ratio * readouts.norm(dim=0) * _directions(*readouts.shape, readouts, generator)
-    )
+    return lambda readouts, generator: readouts + ratio * readouts.norm(dim=0) * _directions(readouts, generator)
 
 
 def turned_values() -> ValueLaw:
@@ -174,10 +172,8 @@ def turned_values() -> ValueLaw:
     """
 
     def draw(readouts: Tensor, generator: Generator) -> Tensor:
-        share = 2 * torch.rand(
-            readouts.shape[1], generator=generator, dtype=readouts.dtype, device=readouts.device
-        )
-        return share.sqrt() * readouts.norm(dim=0) * _directions(*readouts.shape, readouts, generator)
+        share = 2 * torch.rand(readouts.shape[1], generator=generator, dtype=readouts.dtype, device=readouts.device)
+        return share.sqrt() * readouts.norm(dim=0) * _directions(readouts, generator)
 
     return draw
 
@@ -189,5 +185,5 @@ def free_values(size: float) -> ValueLaw:
     torch.Size([2, 3])
     """
     return lambda readouts, generator: (
-        size / math.sqrt(readouts.shape[0]) * _normal(*readouts.shape, readouts, generator)
+        size / math.sqrt(readouts.shape[0]) * _normal(readouts.shape, readouts, generator)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -140,11 +140,10 @@ def in_float64(metric: Metric) -> Metric:
     >>> in_float64(inverse_metric(torch.eye(2))).norm_sq(torch.ones(1, 2, dtype=torch.float64)).dtype
     torch.float64
     """
-    if not isinstance(metric, tuple):
-        raise TypeError(f"a metric is a NamedTuple of tensors, not {type(metric).__name__}")
-    return type(metric)(
-        *(
-            in_float64(part) if isinstance(part, tuple) else part.double() if isinstance(part, Tensor) else part
-            for part in metric
-        )
-    )
+    return _widened(metric)
+
+
+def _widened(part: Any) -> Any:
+    if isinstance(part, Tensor):
+        return part.double()
+    return type(part)(*map(_widened, part)) if isinstance(part, tuple) else part

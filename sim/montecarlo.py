@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy import stats
 from sim.anchor import PilotAnchor, pilot_anchor
 from sim.config import GrowConfig
 from sim.editor import Editor, Solver, editor
-from sim.engine import Row, run_stream
+from sim.engine import run_stream
 from sim.memory import (
     KeyLaw,
     LinearMemory,
@@ -35,8 +35,6 @@ from sim.rules.memit import memit
 from sim.rules.rome import rome
 from sim.values.anchor_norm import anchor_norm
 from theory.command import Misuse
-
-Wrap = Callable[[Iterable[Row]], Iterable[Row]]
 
 
 class Interval(NamedTuple):
@@ -132,13 +130,12 @@ def make_editor(
     return editor(make_solver(config), values=anchor_norm(pilot.norm)), pilot
 
 
-def run_seed(config: GrowConfig, index: int, wrap: Wrap = iter) -> Path:
+def run_seed(config: GrowConfig, index: int) -> Path:
     """Run one repetition of an experiment.
 
     Args:
         config: the experiment.
         index: which repetition; it uses the seed `config.seed + index`.
-        wrap: watches the rows go by (a progress bar).
 
     Returns:
         Its rows and its anchor.
@@ -147,12 +144,20 @@ def run_seed(config: GrowConfig, index: int, wrap: Wrap = iter) -> Path:
     memory = make_memory(config, generator)
     rule, pilot = make_editor(config, memory, generator)
     steps = math.ceil(config.edits / config.batch)
-    return Path(pd.DataFrame(list(wrap(run_stream(rule, memory, steps, generator, batch=config.batch)))), pilot)
+    return Path(pd.DataFrame(list(run_stream(rule, memory, steps, generator, batch=config.batch))), pilot)
 
 
-def run_seeds(config: GrowConfig, wrap: Wrap = iter) -> list[Path]:
-    """Run every repetition of an experiment, in the order of the seeds."""
-    return [run_seed(config, index, wrap) for index in range(config.seeds)]
+def run_seeds(config: GrowConfig, indices: Iterable[int] | None = None) -> list[Path]:
+    """Run the repetitions of an experiment in turn.
+
+    Args:
+        config: the experiment.
+        indices: which repetitions, as an iterable that may show its progress; None is all of them.
+
+    Returns:
+        One path a repetition.
+    """
+    return [run_seed(config, index) for index in (range(config.seeds) if indices is None else indices)]
 
 
 def finite_paths(paths: Iterable[Path]) -> list[Path]:

@@ -50,7 +50,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON atomically; NaN and infinity are refused by `json` only where a reader would be."""
+    """Write JSON atomically."""
     text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
     write_atomically(path, lambda place: _write_text(place, text))
 
@@ -63,6 +63,12 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors, atomically."""
+    contiguous = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+    write_atomically(path, lambda place: save_file(contiguous, place))
 
 
 def sha256(path: Path) -> str:
@@ -98,6 +104,8 @@ def claim_folder(folder: Path, config: object) -> bool:
         found = read_json(path)
         if found == fields:
             return True
+        if not isinstance(found, dict):
+            raise Misuse(f"{path} is not a run's config; choose another folder with --out or delete it")
         differing = sorted(key for key in {*found, *fields} if found.get(key) != fields.get(key))
         raise Misuse(
             f"{folder} holds a run with another config (differs in {', '.join(differing)}); "
@@ -131,8 +139,7 @@ def save_state(
     previous = _resume_files(folder)
     step = facts["step"]
     names = {"state": f"state-{step}.safetensors", **{name: f"{name}-{step}.parquet" for name in rows}}
-    contiguous = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    write_atomically(folder / names["state"], lambda place: save_file(contiguous, place))
+    write_tensors(folder / names["state"], tensors)
     for name, table in rows.items():
         write_table(folder / names[name], table)
     record = {
@@ -159,8 +166,10 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[st
     if not path.exists():
         return None
     record = read_json(path)
-    if record.get("schema") != SCHEMA:
-        raise Misuse(f"{path} has schema {record.get('schema')}, not {SCHEMA}; start the run in a new folder")
+    if not isinstance(record, dict) or not {"schema", "facts", "files"} <= record.keys():
+        raise Misuse(f"{path} is not a resume record; delete the folder and run again")
+    if record["schema"] != SCHEMA:
+        raise Misuse(f"{path} has schema {record['schema']}, not {SCHEMA}; start the run in a new folder")
     tables: dict[str, list[dict]] = {}
     tensors: dict[str, Tensor] = {}
     for name, entry in record["files"].items():
@@ -179,8 +188,18 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[st
     return tensors, record["facts"], tables
 
 
-def finish(folder: Path, summary: Mapping[str, Any], rows: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
-    """Write a run's final tables and summary, then drop its resume state."""
+def finish(
+    folder: Path,
+    summary: Mapping[str, Any],
+    rows: Mapping[str, Sequence[Mapping[str, object]]],
+    tensors: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a run's final tables, weights and summary, then drop its resume state.
+
+    The summary comes last, so a folder that has one is whole.
+    """
+    if tensors:
+        write_tensors(folder / "weights.safetensors", tensors)
     for name, table in rows.items():
         write_table(folder / f"{name}.parquet", table)
     write_json(folder / "summary.json", {"schema": SCHEMA, **summary, "provenance": provenance()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from theory.command import Misuse
@@ -46,7 +47,9 @@ def restore_state(template: Any, tensors: Mapping[str, Tensor], name: str = "sta
         saved = tensors.get(name)
         if saved is None or saved.shape != template.shape or saved.dtype != template.dtype:
             raise Misuse(f"the saved state does not fit at {name!r}; delete the run's folder and run again")
-        return saved.to(template.device)
+        # The template's own strides: matrix products of equal numbers in another layout differ in the last digit.
+        placed = torch.empty_strided(template.size(), template.stride(), dtype=saved.dtype, device=template.device)
+        return placed.copy_(saved)
     if not isinstance(template, tuple):
         return template
     fields = getattr(template, "_fields", range(len(template)))

@@ -9,7 +9,7 @@ import sympy
 
 from theory.claim import Claim, Evidence, Kind
 from theory.prove import Proof
-from theory.trace_algebra import Algebra, Expression, Rule, commuting, inverses, projector
+from theory.trace_algebra import Algebra, Dim, Expression, Rule, commuting, inverses, projector
 
 # The symbols in which T1's right-hand sides are asserted; a proof replaces them by what they stand for.
 ETA, S = sympy.symbols("η s", positive=True)
@@ -18,7 +18,7 @@ BATCH_CROSS, BATCH_SQUARE = sympy.symbols("tr(RT(WK)ᵀ) tr(RTHTᵀRᵀ)", real=
 
 MASTER = (ETA * (VALUE_SQ - READ_SQ) - ETA * (1 - ETA) * RESIDUAL_SQ) / S
 HARD = (VALUE_SQ - READ_SQ) / S
-SHAPES = {"W": ("m", "n"), "k": ("n", 1), "r": ("m", 1)}
+SHAPES: dict[str, tuple[Dim, Dim]] = {"W": ("m", "n"), "k": ("n", 1), "r": ("m", 1), "x": ("n", 1)}
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Change:
 
 
 def rank_one(metrics: tuple[str, ...] = (), rules: tuple[Rule, ...] = ()) -> Algebra:
-    """W (m, n), k (n), r (m) and symmetric n × n letters."""
-    return Algebra(SHAPES | {letter: ("n", "n") for letter in metrics}, metrics, rules)
+    """W (m, n), k (n), r (m), x (n) and symmetric n × n letters."""
+    return Algebra({**SHAPES, **dict.fromkeys(metrics, ("n", "n"))}, metrics, rules)
 
 
 def put_in(formula: sympy.Expr, read: Expression, r: Expression, s: Any, eta: Any = ETA) -> sympy.Expr:
@@ -121,9 +121,8 @@ def check_alphaedit(readout: str) -> Evidence:
 
     known = (*inverses("B", "B⁻¹"), *projector("P"), *commuting("P", "B"), *commuting("P", "B⁻¹"))
     inside = (("P cache P", {"P B": 1, "P": -ridge}),)  # B·P = P·cache·P + L2·P
-    letters = rank_one(("P", "B", "B⁻¹", "cache"), known)
-    a = Algebra(dict(letters.shapes) | {"X": ("n", 1)}, letters.symmetric, (*known, *inside, ("P X", {"X": 1})))
-    W, k, r, X, P, B, inverse, cache = map(a, ("W", "k", "r", "X", "P", "B", "B⁻¹", "cache"))
+    a = rank_one(("P", "B", "B⁻¹", "cache"), (*known, *inside))
+    W, k, r, x, P, B, inverse, cache = map(a, ("W", "k", "r", "x", "P", "B", "B⁻¹", "cache"))
     M = P @ inverse @ P
     s = (k.T @ M @ k).number()
     proof.say(f"M = P·B⁻¹·P = {M}, s = kᵀMk = {s}")
@@ -131,9 +130,11 @@ def check_alphaedit(readout: str) -> Evidence:
     solution = M @ k / (1 + s)
     proof.equal("the published system at X = Mk/(1+s), (P(kkᵀ + cache) + L2·I)X", system @ solution, P @ k)
     proof.say("it is the only one: L2·X = P(k − (kkᵀ + cache)X), so X = PX for every solution; then")
-    proof.equal("P·cache·X, not symmetrised,", P @ cache @ X, P @ cache @ P @ X)
+    X = P @ x
+    proof.equal("P·cache·X, not symmetrised, is P·cache·P·X for X = Px: P·cache·P·x", P @ cache @ X, P @ cache @ P @ X)
     solve = inverse - inverse @ P @ k @ k.T @ P @ inverse / (1 + s)
-    proof.equal("G·(system·X − Pk) for G = (B + Pk(Pk)ᵀ)⁻¹", solve @ (system @ X - P @ k), X - solution)
+    proof.equal("G = (B + Pk(Pk)ᵀ)⁻¹: G(B + Pk(Pk)ᵀ)", solve @ (B + P @ k @ k.T @ P), a.eye("n"))
+    proof.equal("G·(system·X − Pk) = X − Mk/(1+s): the left side", solve @ (system @ X - P @ k), X - solution)
     eta = s / (1 + s)
     delta = eta / s * (r @ (M @ k).T)
     proof.equal("the update r·Xᵀ is the partial write η r(Mk)ᵀ/s with η = s/(1+s)", r @ solution.T, delta)

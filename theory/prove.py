@@ -161,6 +161,8 @@ def to_z3(expression: Any) -> Any:
             return parts[0] < parts[1]
         case sympy.Equality() | sympy.Equivalent():
             return parts[0] == parts[1]
+        case sympy.Unequality():
+            return parts[0] != parts[1]
         case sympy.And():
             return z3.And(parts)
         case sympy.Or():

@@ -193,7 +193,7 @@ class Algebra:
                 pending += reduced.keys() - orbit
                 orbit |= reduced.keys()
         name = "·".join(min(orbit))
-        return sympy.Symbol(f"tr({name})" if cyclic else name, real=True)
+        return sympy.Symbol(f"tr({name})" if cyclic else f"({name})", real=True)
 
     def _number(self, word: Word, dim: Dim = 1) -> sympy.Expr:
         return self._combine([(word, sympy.S.One)]).get((), sympy.S.Zero)

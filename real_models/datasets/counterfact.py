@@ -6,11 +6,13 @@
 | subject | requested_rewrite.subject | subject |
 | target_new, target_true | requested_rewrite.target_new.str, .target_true.str | target_new, ground_truth |
 | paraphrases | paraphrase_prompts | rephrase_prompt |
-| neighborhood | neighborhood_prompts, answered by target_true.str | locality_prompt, answered by locality_ground_truth |
+| neighborhood: prompt | neighborhood_prompts | locality_prompt |
+| neighborhood: answer | requested_rewrite.target_true.str | locality_ground_truth |
 
-Files with EasyEdit's names in circulation often hold one of the native *generation* prompts as rephrase_prompt ("Angola's
-surroundings include" for "Angola is located in"): such a probe does not ask for the edited fact, so generalisation on
-these files is not comparable with generalisation on native files. Sources: kmeng01/rome and zjunlp/EasyEdit.
+Files in circulation with EasyEdit's names often hold one of the native *generation* prompts as rephrase_prompt
+("Angola's surroundings include" for "Angola is located in"). Such a probe does not ask for the edited fact, so
+generalisation on these files is not comparable with generalisation on native files.
+Sources: kmeng01/rome and zjunlp/EasyEdit.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def null_space(
 def energy_threshold(covariance: Float[Tensor, "n n"], share: float) -> float:
     """The null-space threshold below which eigenvalues of C sum to at most a share of its trace.
 
-        max τ with Σ_{λ_i < τ} λ_i ≤ share · tr C
+        Σ_{λ_i < τ} λ_i ≤ share · tr C,   τ half-way between the last eigenvalue kept and the next
 
     Args:
         covariance: C (n, n) in key units squared.
@@ -66,13 +66,14 @@ def energy_threshold(covariance: Float[Tensor, "n n"], share: float) -> float:
         Misuse: the share is outside (0, 1).
 
     >>> round(energy_threshold(torch.diag(torch.tensor([0.9, 0.09, 0.01])), 0.05), 3)
-    0.09
+    0.05
     """
     if not 0 < share < 1:
         raise Misuse(f"the null space's share of C's trace is {share}; choose one between 0 and 1, such as 0.01")
     eigenvalues = torch.linalg.eigvalsh(covariance)
     held = int((eigenvalues.cumsum(0) <= share * eigenvalues.sum()).sum())
-    return float(eigenvalues[min(held, eigenvalues.shape[0] - 1)])
+    below = eigenvalues[held - 1] if held else 0
+    return float(below + eigenvalues[held]) / 2
 
 
 def alphaedit(basis: Float[Tensor, "n p"], *, ridge: float = 10.0) -> Solver:

@@ -1,0 +1,175 @@
+"""The figures by name: what each shows, which run makes its data, and drawing them from a results folder.
+
+Nothing heavy is imported until a figure is drawn, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from theory.command import Misuse
+
+if TYPE_CHECKING:
+    from figures.results import Run
+
+FORMATS = ("pdf", "png")
+
+
+class Entry(NamedTuple):
+    """One figure.
+
+    Attributes:
+        module: the module of this room that makes its table and draws it.
+        shows: what is drawn, in a sentence.
+        commands: what makes its data; `{results}` stands for the results folder.
+    """
+
+    module: str
+    shows: str
+    commands: tuple[str, ...]
+
+
+EDIT = tuple(
+    f"python -m real_models edit --rule rome --{anchor} --out {{results}}/rome-{anchor}"
+    for anchor in ("no-anchor", "anchor")
+)
+GALLERY = {
+    "log-norm": Entry(
+        "log_norm",
+        "Norm of the edited weight against edits, with and without NAS: measured (thick); foretold write by write "
+        "from the run's own read-outs, values and keys by the identity of rank-one writes (ROME with C = I); a "
+        "straight line fitted to the log-norm without NAS; the worst case with NAS.",
+        EDIT,
+    ),
+    "values-against-norm": Entry(
+        "values_against_norm",
+        "Norms of the value read out before each edit and of the solved value against the norm of the edited weight, "
+        "with least-squares lines a run and their 95 % intervals (HC3).",
+        EDIT,
+    ),
+    "stream": Entry(
+        "stream",
+        "Efficacy, generalisation and specificity of the edits so far with one standard error over edits, and the "
+        "norm of the edited weight, along the stream, with and without NAS; dotted: the chance floor of a comparison.",
+        EDIT,
+    ),
+    "growth-phase": Entry(
+        "growth_phase",
+        "Growth rate of the mean squared norm an edit against the relative clamp, for several key dimensions n: "
+        "theory (lines) and simulation (points with 95 % intervals).",
+        ("python -m sim phase --out {results}/phase",),
+    ),
+}
+
+
+class Gathered(NamedTuple):
+    """What could be drawn.
+
+    Attributes:
+        paths: the files written.
+        missing: figure -> why it was not drawn, and which commands make its data.
+    """
+
+    paths: list[Path]
+    missing: dict[str, str]
+
+
+def draw_figure(name: str, runs: Sequence[Run], out: Path, formats: Sequence[str]) -> list[Path]:
+    """Draw one figure from runs that were already read.
+
+    Args:
+        name: a key of `GALLERY`.
+        runs: what `find_runs` found.
+        out: the folder for the files, which are named after the figure.
+        formats: among pdf, png and svg.
+
+    Returns:
+        The files; none where no run holds the figure's data.
+    """
+    from figures.compose import write_figure
+
+    entry = GALLERY[name]
+    module = import_module(f"figures.{entry.module}")
+    df = module.table(runs)
+    if df.empty:
+        return []
+    used = set(df["run"])
+    about = {
+        "Title": f"norm-anchor-lab: {name}",
+        "Description": entry.shows,
+        "Keywords": "; ".join(run.provenance for run in runs if run.name in used),
+    }
+    return write_figure(df, module.draw, module.FACETS, module.ROW_HEIGHT, out / name, formats, about)
+
+
+def draw_one(name: str, results: Path, out: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Draw one figure from a results folder.
+
+    Args:
+        name: a key of `GALLERY`.
+        results: searched recursively for runs.
+        out: the folder for the files.
+        formats: among pdf, png and svg.
+
+    Returns:
+        The files.
+
+    Raises:
+        Misuse: the name is unknown, a run cannot be read, or no run holds the figure's data.
+    """
+    from figures.results import find_runs
+
+    if name not in GALLERY:
+        raise Misuse(f"there is no figure {name!r}; choose among {', '.join(GALLERY)}")
+    paths = draw_figure(name, find_runs(results), out, formats)
+    if not paths:
+        raise Misuse(lacking(name, results))
+    return paths
+
+
+def gather(results: Path, out: Path, formats: Sequence[str] = FORMATS) -> Gathered:
+    """Draw every figure that a results folder has the data for.
+
+    Raises:
+        Misuse: a run cannot be read, or no run holds any figure's data.
+    """
+    from figures.results import find_runs
+
+    runs = find_runs(results)
+    paths: list[Path] = []
+    missing: dict[str, str] = {}
+    for name in GALLERY:
+        drawn = draw_figure(name, runs, out, formats)
+        paths += drawn
+        if not drawn:
+            missing[name] = lacking(name, results)
+    if not paths:
+        raise Misuse(f"{results} holds no finished run that a figure draws; make one with: {commands(EDIT, results)}")
+    return Gathered(paths, missing)
+
+
+def draw_all(results: Path, out: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Draw every figure that a results folder has the data for; `gather` also says what was missing.
+
+    Returns:
+        The files, in the order of `GALLERY`.
+
+    Raises:
+        Misuse: a run cannot be read, or no run holds any figure's data.
+    """
+    return gather(results, out, formats).paths
+
+
+def lacking(name: str, results: Path) -> str:
+    """Why a figure was not drawn, and what to run."""
+    return f"{results} holds no finished run for {name}; make one with: {commands(GALLERY[name].commands, results)}"
+
+
+def commands(templates: Sequence[str], results: Path) -> str:
+    """Commands for one results folder, to be typed as they stand."""
+    import shlex
+
+    return " && ".join(template.format(results=shlex.quote(str(results))) for template in templates)

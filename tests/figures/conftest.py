@@ -1,0 +1,95 @@
+"""Small result folders, made by a recursion of their own and not by the rooms that the figures read from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+MakeRun = Callable[..., Path]
+
+
+def _write(folder: Path, config: dict[str, Any], summary: dict[str, Any], **tables: pd.DataFrame) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    return folder
+
+
+def _stream(rng: np.random.Generator, m: int, n: int, edits: int, anchor: float | None, soft: bool) -> pd.DataFrame:
+    """A linear memory under v = Wk + δ, ‖δ‖ = ¾‖Wk‖ on average, written hard (M = I) or half (η = ½)."""
+    weight, eta, rows = rng.normal(size=(m, n)) / np.sqrt(n), 0.5 if soft else 1.0, []
+    for step in range(edits):
+        key = rng.normal(size=n) * rng.uniform(0.8, 1.2)
+        read = weight @ key
+        shift = rng.normal(size=m)
+        shift *= 0.75 * rng.uniform(0.7, 1.3) * np.linalg.norm(read) / np.linalg.norm(shift)
+        solved = read + shift
+        value = solved if anchor is None else anchor * solved / np.linalg.norm(solved)
+        after = weight + eta * np.outer(value - read, key) / (key @ key)
+        norms = {"readout_norm": read, "v0_norm": read, "solved_norm": solved, "value_norm": value, "key_norm": key}
+        rows.append(
+            {"step": step, "case_id": 100 + step, "weight_norm": np.linalg.norm(weight)}
+            | {name: np.linalg.norm(vector) for name, vector in norms.items()}
+            | {"weight_norm_after": np.linalg.norm(after), "s": key @ key, "eta": eta, "finite": True}
+        )
+        weight = after
+    return pd.DataFrame(rows)
+
+
+def _checkpoints(rng: np.random.Generator, norms: np.ndarray, every: int) -> pd.DataFrame:
+    steps = np.arange(every, len(norms) + 1, every)
+    harm = np.log(np.maximum(1, norms[steps - 1] / norms[0]))
+    rows: dict[str, Any] = {"step": steps, "evaluated": np.minimum(steps, 100), "weight_norm": norms[steps - 1]}
+    for name, floor, height in (("efficacy", 55, 44), ("generalisation", 52, 40), ("specificity", 45, 45)):
+        rows[name] = floor + height * np.exp(-harm) - np.abs(rng.normal(size=len(steps)))
+        rows[f"{name}_se"] = rng.uniform(2, 4, size=len(steps))
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def edit_run() -> MakeRun:
+    """Makes the folder of a sequential run: edit_run(folder, rule=..., anchor=..., seed=..., ...)."""
+
+    def make(folder: Path, **changes: Any) -> Path:
+        settings = {"rule": "rome", "metric": "identity", "anchor": False, "seed": 0, "edits": 60, "m": 7, "n": 12}
+        settings |= {"clamp": 0.75, "layer": 3, "every": 10} | changes
+        rng = np.random.default_rng(settings["seed"])
+        value = 2.0 if settings["anchor"] else None
+        soft = settings["rule"] != "rome"
+        rows = _stream(rng, settings["m"], settings["n"], settings["edits"], value, soft)
+        rows.insert(1, "layer", settings["layer"])
+        config = {"model": "world", "data": "world", "solve": {"clamp": settings["clamp"]}}
+        config |= {name: settings[name] for name in ("rule", "metric", "anchor", "edits", "seed")}
+        summary = {"schema": 1, "seed": settings["seed"], "layers": [settings["layer"]], "anchor": value}
+        summary |= {"status": "finished", "n": settings["n"], "provenance": {"commit": "abc1234"}}
+        points = _checkpoints(rng, rows["weight_norm_after"].to_numpy(), settings["every"])
+        return _write(folder, config, summary, rows=rows, checkpoints=points)
+
+    return make
+
+
+@pytest.fixture
+def phase_run() -> MakeRun:
+    """Makes the folder of a sweep of growth factors: phase_run(folder, measured=lambda c, n: ...)."""
+
+    def make(folder: Path, dimensions: tuple[int, ...] = (8, 32), clamps: tuple[float, ...] = (0.5, 1.0, 2.0)) -> Path:
+        rng = np.random.default_rng(5)
+        grid = [(clamp, n) for clamp in clamps for n in dimensions]
+        rows = [
+            {"clamp": clamp, "n": n, "measured": 1 + gain * error, "low": 1 + gain * (error - 0.1)}
+            | {"high": 1 + gain * (error + 0.1), "predicted": 1 + gain}
+            for clamp, n in grid
+            for gain, error in [(clamp * clamp / n, rng.uniform(0.92, 1.08))]
+        ]
+        config = {"clamps": list(clamps), "dimensions": list(dimensions), "seed": 11}
+        return _write(folder, config, {"provenance": {"commit": "abc1234"}}, rows=pd.DataFrame(rows))
+
+    return make
