@@ -47,7 +47,8 @@ GALLERY = {
     "values-against-norm": Entry(
         "values_against_norm",
         "Norms of the value read out before each edit and of the solved value against the norm of the edited weight, "
-        "with least-squares lines a run and their 95 % intervals (HC3).",
+        "with least-squares lines a run; bands: the slope's 95 % interval by a moving-block bootstrap, about the "
+        "points' mean.",
         EDIT,
     ),
     "stream": Entry(

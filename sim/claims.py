@@ -116,7 +116,7 @@ def lyapunov_claim(seeds: int) -> Claim[float]:
     def check(bound: float) -> Evidence:
         interval = student_interval(exponents(paths(), config.burn), CONFIDENCE)
         note = f"second-order approximation 2 log E₁ − ½ log E₂ = {estimate:.5f}"
-        return _interval_evidence(interval, bound, interval.high <= bound, note)
+        return _interval_evidence(interval, bound, interval.high < bound, note)
 
     return Claim(
         "S1.lyapunov",

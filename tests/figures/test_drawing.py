@@ -91,6 +91,14 @@ def test_one_panel_is_one_column_wide_and_more_are_two(results: Path) -> None:
 
 
 @pytest.mark.usefixtures("style")
+def test_a_long_legend_leaves_the_panel_its_height(tmp_path: Path, phase_run: MakeRun) -> None:
+    phase_run(tmp_path / "p", dimensions=(4, 8, 16, 32, 64, 128, 256))
+    _, figure = figure_of(growth_phase, tmp_path)
+    FigureCanvasAgg(figure).draw()
+    assert figure.axes[0].get_window_extent().height / figure.dpi > 0.6 * growth_phase.ROW_HEIGHT
+
+
+@pytest.mark.usefixtures("style")
 def test_log_norm_draws_the_tables_numbers_on_a_log_axis(results: Path) -> None:
     df, figure = figure_of(log_norm, results)
     rome, memit = figure.axes

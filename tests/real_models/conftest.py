@@ -53,10 +53,9 @@ def _model(family: str) -> GPT2LMHeadModel | LlamaForCausalLM:
     with torch.random.fork_rng():
         torch.manual_seed(1)
         if family == "gpt2":
-            config = GPT2Config(
-                vocab_size=size, n_positions=64, n_embd=16, n_layer=3, n_head=2, n_inner=24, initializer_range=0.4
-            )
-            config.bos_token_id = config.eos_token_id = 1
+            sizes = {"n_positions": 64, "n_embd": 16, "n_layer": 3, "n_head": 2, "n_inner": 24}
+            special = {"bos_token_id": 1, "eos_token_id": 1}
+            config = GPT2Config(vocab_size=size, initializer_range=0.4, **sizes, **special)
             model = GPT2LMHeadModel(config)
             for block in model.transformer.h:
                 torch.nn.init.normal_(block.mlp.c_proj.bias)

@@ -94,7 +94,12 @@ def test_the_layer_is_chosen_by_measurement(tiny, tmp_path, monkeypatch, capsys)
 
 def start(tiny, out, *more):
     command = [sys.executable, "-m", "real_models", *words(tiny, out, "--edits", "30", "--save-every", "4", *more)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with out.with_suffix(".log").open("w") as log:
+        return subprocess.Popen(command, stderr=log, stdout=log)
+
+
+def log_of(out):
+    return out.with_suffix(".log").read_text()
 
 
 def wait_for_step(out, step):
@@ -109,17 +114,17 @@ def test_a_stopped_run_resumes_to_the_rows_of_an_uninterrupted_one(tiny_gpt2, tm
     """Killed at random moments, or stopped by Ctrl-C, AlphaEdit with an anchor ends with equal rows."""
     rule = ("--rule", "alphaedit", "--energy", "0.2", "--anchor", "--pilots", "5", "--checkpoint-every", "10")
     whole = start(tiny_gpt2, tmp_path / "whole", *rule)
-    assert whole.wait() == 0, whole.stderr.read()
+    assert whole.wait() == 0, log_of(tmp_path / "whole")
     for step, extra in ((0, 0.003), (8, 0.011), (16, 0.0)):
         process = start(tiny_gpt2, tmp_path / "parts", *rule)
         wait_for_step(tmp_path / "parts", step)
         time.sleep(extra)
         process.send_signal(moment)
         code = process.wait()
-        assert code == (-9 if moment == signal.SIGKILL else 130), process.stderr.read()
+        assert code == (-9 if moment == signal.SIGKILL else 130), log_of(tmp_path / "parts")
         assert not (tmp_path / "parts" / "summary.json").exists()
     last = start(tiny_gpt2, tmp_path / "parts", *rule)
-    assert last.wait() == 0, last.stderr.read()
+    assert last.wait() == 0, log_of(tmp_path / "parts")
     for one, other in zip(rows_of(tmp_path / "whole"), rows_of(tmp_path / "parts"), strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
     weights = [load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts")]
@@ -219,7 +224,7 @@ def test_a_damaged_checkpoint_is_refused(tiny_gpt2, tmp_path, capsys, monkeypatc
 def test_a_model_that_overflows_stops_with_its_rows_saved(tiny_gpt2, tmp_path, monkeypatch):
     """In float16 the clamp lets v* pass the largest number; the run ends, and says at which edit."""
     arguments = words(
-        tiny, tmp_path / "run", "--edits", "30", "--dtype", "float16", "--clamp", "1e9", "--learning-rate", "1e6"
+        tiny_gpt2, tmp_path / "run", "--edits", "30", "--dtype", "float16", "--clamp", "1e9", "--learning-rate", "1e6"
     )
     assert call(monkeypatch, arguments) == 1
     rows, _ = rows_of(tmp_path / "run")
