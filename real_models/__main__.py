@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from real_models.config import EditCommand, LayersCommand
 from theory.command import dispatch
@@ -14,25 +16,49 @@ def edit(command: EditCommand) -> int:
     from real_models.run import run_edits
     from theory.progress import progress_bar
 
+    quiet_transformers()
     summary = run_edits(command.run, command.out, progress_bar)
     print_summary(summary, command.out)
     return 0 if summary["status"] == "finished" else 1
 
 
 def layers(command: LayersCommand) -> int:
-    """Measure and print every layer's single-edit efficacy."""
-    from real_models.bench import choose_layer, set_up
+    """Measure and print every layer's single-edit efficacy and specificity."""
+    from real_models.bench import set_up
+    from real_models.layers import best_layer, by_layer, single_edits
+    from sim.results import claim_folder, finish, read_json
     from theory.progress import progress_bar
 
-    best, efficacy = choose_layer(set_up(command.run), progress_bar)
-    for layer, percent in efficacy.items():
-        print(f"layer {layer}: {percent:5.1f} % of single edits succeed{'  <- best' if layer == best else ''}")
+    quiet_transformers()
+    if not (claim_folder(command.out, command.run) and (command.out / "summary.json").exists()):
+        rows = single_edits(set_up(command.run), progress_bar)
+        table = by_layer(rows)
+        summary = {"status": "finished", "layer": best_layer(table), "seed": command.run.seed}
+        finish(command.out, {**summary, "single_edits": table}, {"rows": rows})
+    summary = read_json(command.out / "summary.json")
+    for layer, means in summary["single_edits"].items():
+        print(
+            f"layer {layer}: efficacy {means['efficacy']:5.1f} %, specificity by exact match "
+            f"{means['specificity_exact']:5.1f} % over {means['edits']} single edits"
+            f"{'  <- best' if int(layer) == summary['layer'] else ''}"
+        )
     return 0
+
+
+def quiet_transformers() -> None:
+    """Leave the terminal to this command: no loading bars, no advice about attention masks."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
 
 
 def main() -> int:
     """The room's command line."""
-    commands = {"edit": (EditCommand, edit), "layers": (LayersCommand, layers)}
+    commands: dict[str, tuple[type, Callable[[Any], int]]] = {
+        "edit": (EditCommand, edit),
+        "layers": (LayersCommand, layers),
+    }
     return dispatch("python -m real_models", "Sequential edits on transformers.", commands)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,9 +14,8 @@ from torch import Tensor
 from real_models.adapters.adapter import Adapter, adapter_for
 from real_models.cache import cache_folder
 from real_models.config import EditConfig
-from real_models.evaluate import score_answers
 from real_models.requests import Request
-from real_models.sequence import Layered, column, edit_once
+from real_models.sequence import Layered, column
 from real_models.statistics import covariance, read_texts
 from real_models.values import Editable, sample_prefixes, solve_value
 from sim.anchor import PilotAnchor, pilot_anchor
@@ -107,7 +106,7 @@ def set_up(config: EditConfig) -> Bench:
 
 def check(config: EditConfig) -> None:
     """Raise Misuse for values that no run can use."""
-    positive = {"edits": config.edits, "pilots": config.pilots, "layer_trials": config.layer_trials}
+    positive: dict[str, float] = {"edits": config.edits, "pilots": config.pilots, "layer_trials": config.layer_trials}
     positive |= {"checkpoint_every": config.checkpoint_every, "save_every": config.save_every}
     positive |= {"eval_sample": config.eval_sample, "steps": config.solve.steps, "clamp": config.solve.clamp}
     positive |= {"learning_rate": config.solve.learning_rate}
@@ -194,29 +193,9 @@ def make_solver(bench: Bench, layer: int) -> Solver:
     if config.rule == "memit":
         return memit(second_moment, weighting=config.weighting or float(second_moment.shape[0]))
     threshold = config.threshold or energy_threshold(second_moment, config.energy)
-    return alphaedit(null_space(second_moment, threshold=threshold), ridge=config.ridge)
-
-
-def choose_layer(bench: Bench, track: Track) -> tuple[int, dict[int, float]]:
-    """The layer where single edits succeed most often, by writing each with ROME (C = I) and undoing it.
-
-    Returns:
-        The layer (the first of the best) and every layer's efficacy in percent, on `layer_trials` requests.
-    """
-    trials = bench.stream[: bench.config.layer_trials]
-    single = replace(bench, config=replace(bench.config, rule="rome", metric="identity", anchor=False))
-    hits = dict.fromkeys(range(len(bench.adapter.blocks)), 0)
-    pairs = [(layer, request) for layer in hits for request in trials]
-    for layer, request in track(pairs, "layers"):
-        before = bench.adapter.weight(layer).clone()
-        layered = make_editors(single, (layer,), None)
-        edit_once(bench.editable, request, layered, bench.config.solve)
-        asks = [(request.prompt, request.target_new), (request.prompt, request.target_true)]
-        new, true = score_answers(bench.adapter, bench.editable.tokenizer, asks)
-        hits[layer] += new.nll < true.nll
-        bench.adapter.write(layer, before)
-    efficacy = {layer: 100 * count / len(trials) for layer, count in hits.items()}
-    return max(efficacy, key=lambda layer: efficacy[layer]), efficacy
+    basis = null_space(second_moment, threshold=threshold)
+    typical = float(((second_moment @ basis) * basis).sum())
+    return alphaedit(basis, ridge=config.ridge or typical / 10)
 
 
 def describe(layered: Layered) -> Mapping[str, Any]:

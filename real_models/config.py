@@ -61,11 +61,11 @@ class EditConfig:
     """Pilot solves on the unedited model behind the anchor (1000 as published)."""
     weighting: float | None = None
     """MEMIT's λ; default: the key dimension, the published ratio on GPT-J (15000 : 16384)."""
-    ridge: float = 10.0
-    """AlphaEdit's L2."""
+    ridge: float | None = None
+    """AlphaEdit's L2 (10 as published); default: a tenth of tr(PC), which writes a typical key with η near 0.9."""
     threshold: float | None = None
     """AlphaEdit's absolute null-space threshold on C's eigenvalues (2e-2 as published); default: by energy."""
-    energy: float = 0.01
+    energy: float = 0.02
     """AlphaEdit, without --threshold: the null space holds at most this share of C's trace."""
     text: str | None = None
     """Text for C and for held-out perplexity: a .txt file or a JSON list of strings; the world brings its own."""
@@ -103,3 +103,5 @@ class LayersCommand:
 
     run: Annotated[EditConfig, tyro.conf.arg(name="")] = field(default_factory=EditConfig)
     """Model, data and value solve; `--layer-trials` edits a layer."""
+    out: Path = Path("results/layers")
+    """The measurement's folder."""

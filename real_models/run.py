@@ -13,9 +13,10 @@ from typing import Any
 
 from torch import Tensor
 
-from real_models.bench import Bench, Track, choose_layer, describe, make_editors, measure_anchor, set_up
+from real_models.bench import Bench, Track, describe, make_editors, measure_anchor, set_up
 from real_models.config import EditConfig
 from real_models.evaluate import evaluate_edits, perplexity
+from real_models.layers import best_layer, by_layer, single_edits
 from real_models.sequence import Layered, Row, edit_once
 from sim.results import claim_folder, finish, load_state, read_json, save_state
 from sim.state import flatten_state, restore_state
@@ -112,9 +113,9 @@ def begin(bench: Bench, out: Path, track: Track) -> Progress:
     """Choose the layers, measure the anchor, evaluate the unedited model, and save all that as step 0."""
     facts: dict[str, Any] = {}
     if bench.config.layers is None:
-        layer, efficacy = choose_layer(bench, track)
-        facts["single_edit_efficacy"] = {str(number): percent for number, percent in efficacy.items()}
-        layers = [layer]
+        table = by_layer(single_edits(bench, track))
+        facts["single_edits"] = {str(layer): means for layer, means in table.items()}
+        layers = [best_layer(table)]
     else:
         layers = [bench.adapter.check_layer(layer) for layer in bench.config.layers]
     anchor = measure_anchor(bench, layers[-1], track)

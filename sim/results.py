@@ -144,6 +144,7 @@ def save_state(
         write_table(folder / names[name], table)
     record = {
         "schema": SCHEMA,
+        "code": code_digest(),
         "facts": dict(facts),
         "files": {name: {"file": file, "sha256": sha256(folder / file)} for name, file in names.items()},
     }
@@ -170,6 +171,8 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[st
         raise Misuse(f"{path} is not a resume record; delete the folder and run again")
     if record["schema"] != SCHEMA:
         raise Misuse(f"{path} has schema {record['schema']}, not {SCHEMA}; start the run in a new folder")
+    if record.get("code") != code_digest():
+        raise Misuse(f"{folder} was begun by another version of the code, whose rows differ; start in a new folder")
     tables: dict[str, list[dict]] = {}
     tensors: dict[str, Tensor] = {}
     for name, entry in record["files"].items():
@@ -214,10 +217,22 @@ def provenance() -> dict[str, str]:
     packages = ("norm-anchor-lab", "torch", "transformers", "numpy")
     return {
         "commit": commit(),
+        "code": code_digest(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in packages},
         "threads": str(torch.get_num_threads()),
     }
+
+
+def code_digest() -> str:
+    """A hash of the source of every room that makes results, so that results of other code are told apart."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for room in ("theory", "sim", "real_models"):
+        for file in sorted((root / room).rglob("*.py")):
+            digest.update(file.relative_to(root).as_posix().encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def commit() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,6 +27,10 @@ def guarded(action: Callable[[], int | None], prog: str) -> int:
     except Misuse as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; nothing more can be said to it, not even at interpreter exit.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 0
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         print(

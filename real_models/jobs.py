@@ -1,0 +1,109 @@
+"""Commands whose results folders others read, run as processes of their own, several at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim.results import code_digest, read_json
+from theory.command import Misuse
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command and the folder it writes.
+
+    Attributes:
+        name: the folder's name.
+        words: the command line after `python -m`, without --out; "{layer}" stands for a layer still to be measured.
+        steps: how many edits it makes; 0 where it has no count.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    steps: int = 0
+
+    @property
+    def needs_layer(self) -> bool:
+        """Whether a layer must be measured first."""
+        return "{layer}" in self.words
+
+    def command(self) -> str:
+        """What a user types for this, the layer left to be chosen by measurement."""
+        text = " ".join(("python", "-m", *self.words, "--out", f"results/{self.name}"))
+        return text.replace("--layers {layer} ", "")
+
+
+class Runner:
+    """Runs jobs in processes of one thread each, as many at a time as there are cores.
+
+    Args:
+        folder: where the jobs' folders lie.
+        report: called with a job's name and the steps it has made, or None when it starts waiting.
+    """
+
+    def __init__(self, folder: Path, report: Callable[[str, int | None], None]) -> None:
+        self.folder, self.report = folder, report
+        self.pool = ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1))
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, job: Job, layer: int | None = None) -> Future[dict[str, Any]]:
+        """Queue a job; its future holds the summary, or raises what went wrong."""
+        self.report(job.name, None)
+        return self.pool.submit(self._run, job, layer)
+
+    def _run(self, job: Job, layer: int | None) -> dict[str, Any]:
+        words = [word.replace("{layer}", str(layer)) for word in job.words]
+        folder = self.folder / job.name
+        forget_stale(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        log = folder.with_suffix(".log")
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+        command = [sys.executable, "-m", *words, "--out", str(folder)]
+        with log.open("wb") as sink:
+            process = subprocess.Popen(command, stdout=sink, stderr=sink, env=environment)
+        self.processes.append(process)
+        while process.poll() is None:
+            time.sleep(0.2)
+            self.report(job.name, step_of(folder))
+        # Status 1 is a run that stopped on a non-finite number: a result, which its claims then judge.
+        if process.returncode not in (0, 1) or not (folder / "summary.json").exists():
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            said = lines[-1] if lines else "nothing"
+            raise Misuse(f"{' '.join(words)} ended with status {process.returncode} and said: {said}")
+        self.report(job.name, job.steps or 1)
+        return read_json(folder / "summary.json")
+
+    def stop(self) -> None:
+        """End what still runs; edit runs keep their resume state."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+
+
+def step_of(folder: Path) -> int:
+    """How far a run's saved state says it has come."""
+    try:
+        return int(json.loads((folder / "resume.json").read_text(encoding="utf-8"))["facts"]["step"])
+    except FileNotFoundError:
+        return 0
+
+
+def forget_stale(folder: Path) -> None:
+    """Delete a run that other code made or began; one of this very code is kept, to be read or resumed."""
+    for path in (folder / "summary.json", folder / "resume.json"):
+        if path.exists():
+            record = read_json(path)
+            if record.get("provenance", record).get("code") == code_digest():
+                return
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,63 @@
+"""Which layer takes single edits best: measured, one edit at a time, each undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from real_models.bench import Bench, Track, make_editors
+from real_models.evaluate import evaluate_edits
+from real_models.sequence import Row, edit_once
+
+
+def single_edits(bench: Bench, track: Track) -> list[Row]:
+    """Write each of `layer_trials` requests at every layer with ROME (C = I), evaluate that edit, undo it.
+
+    Args:
+        bench: the unedited model and its stream.
+        track: wraps the iterator in a progress bar.
+
+    Returns:
+        One row a layer and request: efficacy, generalisation, specificity and their exact variants, in percent.
+    """
+    config = replace(bench.config, rule="rome", metric="identity", anchor=False, one_sided=False, drop=None)
+    single = replace(bench, config=config)
+    trials = bench.stream[: bench.config.layer_trials]
+    pairs = [(layer, request) for layer in range(len(bench.adapter.blocks)) for request in trials]
+    rows: list[Row] = []
+    for layer, request in track(pairs, "layers"):
+        unedited = evaluate_edits(bench.adapter, bench.editable.tokenizer, (request,))
+        before = bench.adapter.weight(layer).clone()
+        edit_once(bench.editable, request, make_editors(single, (layer,), None), config.solve)
+        measured = evaluate_edits(bench.adapter, bench.editable.tokenizer, (request,))
+        bench.adapter.write(layer, before)
+        rows.append({"layer": layer, "case_id": request.case_id, **measured, "efficacy_before": unedited["efficacy"]})
+    return rows
+
+
+def by_layer(rows: Sequence[Row]) -> dict[int, dict[str, Any]]:
+    """Mean efficacy and specificity of each layer, in percent, and the number of edits behind them."""
+    table: dict[int, dict[str, Any]] = {}
+    for layer in dict.fromkeys(row["layer"] for row in rows):
+        of_layer = [row for row in rows if row["layer"] == layer]
+        means = {
+            name: sum(row[name] for row in of_layer) / len(of_layer)
+            for name in ("efficacy", "efficacy_exact", "specificity", "specificity_exact")
+        }
+        table[layer] = {**means, "edits": len(of_layer)}
+    return table
+
+
+def best_layer(table: dict[int, dict[str, Any]]) -> int:
+    """The layer of highest efficacy; of equals, the one that spares most neighbours, then the first.
+
+    >>> best_layer({0: {"efficacy": 90, "specificity_exact": 99}, 1: {"efficacy": 95, "specificity_exact": 50}})
+    1
+    """
+
+    def merit(layer: int) -> tuple[float, float]:
+        spared = table[layer]["specificity_exact"]
+        return table[layer]["efficacy"], spared if spared == spared else 0.0
+
+    return max(table, key=merit)
