@@ -30,10 +30,10 @@ def layers(command: LayersCommand) -> int:
     from theory.progress import progress_bar
 
     quiet_transformers()
-    if not (claim_folder(command.out, command.run) and (command.out / "summary.json").exists()):
-        rows = single_edits(set_up(command.run), progress_bar)
+    if not (claim_folder(command.out, command.measure) and (command.out / "summary.json").exists()):
+        rows = single_edits(set_up(command.measure.run), progress_bar)
         table = by_layer(rows)
-        summary = {"status": "finished", "layer": best_layer(table), "seed": command.run.seed}
+        summary = {"status": "finished", "layer": best_layer(table), "seed": command.measure.run.seed}
         finish(command.out, {**summary, "single_edits": table}, {"rows": rows})
     summary = read_json(command.out / "summary.json")
     for layer, means in summary["single_edits"].items():

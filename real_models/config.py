@@ -98,10 +98,18 @@ class EditCommand:
 
 
 @dataclass(frozen=True)
-class LayersCommand:
-    """Measure by single edits which layer takes them best."""
+class LayersConfig:
+    """A measurement of single edits at every layer."""
 
     run: Annotated[EditConfig, tyro.conf.arg(name="")] = field(default_factory=EditConfig)
     """Model, data and value solve; `--layer-trials` edits a layer."""
+
+
+@dataclass(frozen=True)
+class LayersCommand:
+    """Measure by single edits which layer takes them best."""
+
+    measure: Annotated[LayersConfig, tyro.conf.arg(name="")] = field(default_factory=LayersConfig)
+    """What is measured."""
     out: Path = Path("results/layers")
     """The measurement's folder."""

@@ -52,7 +52,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write JSON atomically."""
     text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
-    write_atomically(path, lambda place: _write_text(place, text))
+    write_text(path, text)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
@@ -61,8 +61,13 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     write_atomically(path, lambda place: frame.to_parquet(place, index=False))
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+
+    def write(place: Path) -> None:
+        place.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
