@@ -90,8 +90,8 @@ def jobs(level: str) -> tuple[Any, ...]:
 
 def collect(level: Literal["quick", "full"], out: Path) -> tuple[Claim[Any], ...]:
     """The claims of theory, sim and real_models, in the order of the account; nothing is run."""
-    from real_models.claims import Run
     from real_models.claims import claims as of_models
+    from real_models.finished import Run
     from sim.claims import claims as of_memories
     from theory.catalogue import claims as of_theory
 
@@ -111,8 +111,12 @@ def chosen(claims: Sequence[Claim[Any]], only: Sequence[str]) -> list[Claim[Any]
 
 def decide(claims: Sequence[Claim[Any]], out: Path, level: str) -> list[Row]:
     """Check the claims: what is measured when its runs are done, all else meanwhile."""
+    import torch
+
     from real_models.jobs import Runner
 
+    # The runs beside us have a core each; more threads here would only spin against them.
+    torch.set_num_threads(1)
     measured = [claim for claim in claims if claim.kind == "measured"]
     rows: dict[str, Row] = {}
     with display() as (report, advance):
@@ -215,8 +219,9 @@ def account(rows: Sequence[Row], level: str) -> str:
         f"(P1 to P13) and of the theory behind it (T1 to T5). {sum(twins)} of {len(twins)} planted false twins were",
         "rejected by the check that accepts the claim itself.",
         "",
-        f"Written by `paper-checks --level {level} --write` (Python {made['python']}, torch {made['torch']}, transformers",
-        f"{made['transformers']}). Intervals are at 95 %; those of simulated claims at 99.994 %, Student t over seeds.",
+        f"Written by `paper-checks --level {level} --write` (Python {made['python']}, torch {made['torch']},",
+        f"transformers {made['transformers']}). Intervals are at 95 %; those of simulated claims are at 99.994 %, over",
+        "seeds. A measured claim speaks of one small transformer, one stream and one seed.",
         "",
         *(f"- **{verdict}** ({len(ids)}): {', '.join(ids)}" for verdict, ids in verdicts.items()),
         "",
@@ -251,16 +256,20 @@ def plain(row: Row) -> dict[str, Any]:
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Print the account to the terminal."""
+    """Print the account to the terminal, long normal forms cut short; claims.json has them whole."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("id", "kind", "verdict", "found", "expected", "twin rejected", "s")
+    table = Table(title="twin: whether the planted false statement was rejected")
+    for heading in ("id", "kind", "verdict", "found", "expected", "twin", "s"):
+        table.add_column(heading, no_wrap=True)
     for row in rows:
         interval = "" if row.interval is None else f" [{row.interval[0]:.4g}, {row.interval[1]:.4g}]"
         rejected = {True: "yes", False: "NO", None: "-"}[row.twin_rejected]
-        found, expected = number(row.measured) + interval, number(row.expected)
-        table.add_row(row.id, row.kind, row.verdict, found, expected, rejected, f"{row.seconds}")
+        found, expected = (
+            text if len(text) <= 28 else f"{text[:27]}…" for text in (number(row.measured), number(row.expected))
+        )
+        table.add_row(row.id, row.kind, row.verdict, found + interval, expected, rejected, f"{row.seconds:.1f}")
     Console(markup=False, highlight=False).print(table)
 
 

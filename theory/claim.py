@@ -89,6 +89,7 @@ class Outcome:
     """A claim after its check has run on the subject and on the twin.
 
     A claim whose check does not establish it is *false as stated*: a row of the account, not a failure of the run.
+    A refutation whose check fails leaves its statement undecided: *not measured*.
     """
 
     claim: Claim
@@ -97,8 +98,10 @@ class Outcome:
 
     @property
     def verdict(self) -> Verdict:
-        """The claim's own verdict when established, else "false as stated"."""
-        return self.claim.verdict if self.evidence.established else Verdict.FALSE
+        """The claim's own verdict when established; otherwise "false as stated", or "not measured" for a refutation."""
+        if self.evidence.established:
+            return self.claim.verdict
+        return Verdict.NOT_MEASURED if self.claim.verdict is Verdict.FALSE else Verdict.FALSE
 
 
 def examine(claim: Claim) -> Outcome:

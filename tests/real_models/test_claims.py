@@ -1,0 +1,160 @@
+"""The measured claims on made-up runs whose answer is known, and the jobs that make real ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from real_models.claims import claims
+from real_models.finished import Run
+from real_models.jobs import Job, Runner, forget_stale, step_of
+from sim.results import finish, provenance, write_json
+from theory.claim import Verdict, examine
+from theory.command import Misuse
+
+EDITS = 200
+
+
+def rows_of(norms, follow, seed):
+    """Hard writes with s = 1 whose ‖v‖² − ‖Wk‖² is the change of ‖W‖²; values follow the weight or do not."""
+    chance = np.random.default_rng(seed)
+    before, after = norms[:-1], norms[1:]
+    readout = (0.3 * before if follow else np.full(EDITS, 2.0)) * chance.uniform(0.8, 1.2, EDITS)
+    value = np.sqrt(readout**2 + after**2 - before**2)
+    frame = {
+        "step": range(EDITS),
+        "layer": 0,
+        "weight_norm": before,
+        "weight_norm_after": after,
+        "readout_norm": readout,
+        "value_norm": value,
+        "v0_norm": readout,
+        "solved_norm": value * chance.uniform(0.9, 1.1, EDITS),
+        "shift_norm": 1.0,
+        "residual_norm": np.sqrt(after**2 - before**2),
+        "bias_norm": 0.0,
+        "s": 1.0,
+        "eta": 1.0,
+        "identity_measured": after**2 - before**2,
+        "identity_predicted": after**2 - before**2,
+        "identity_scale": readout**2 + value**2,
+    }
+    return pd.DataFrame(frame)
+
+
+def soften(rows):
+    """The same change of norm from soft writes: η = 1/2 and s = 1, so ‖v‖² makes up for η and for ‖r‖²."""
+    change, residual = rows["identity_measured"], 0.5
+    value = np.sqrt(rows["readout_norm"] ** 2 + 2 * change + residual**2 / 2)
+    return rows.assign(eta=0.5, residual_norm=residual, value_norm=value, solved_norm=np.full(EDITS, 3.0))
+
+
+@pytest.fixture
+def runs(tmp_path):
+    t = np.arange(EDITS + 1)
+    grown, settled = 5 * np.exp(0.005 * t), np.sqrt(25 + 15 * (1 - np.exp(-t / 40)))
+    rising = {"efficacy_exact": [90, 60, 30, 10, 5], "specificity_exact": [80, 50, 20, 5, 1]}
+    frames = {
+        "rome": rows_of(grown, True, 0),
+        "rome-anchored": rows_of(settled, True, 1),
+        "memit": soften(rows_of(grown, False, 2)),
+        "alphaedit": soften(rows_of(grown, False, 3)),
+    }
+    made = {}
+    for name, rows in frames.items():
+        points = pd.DataFrame({"step": [0, 40, 80, 120, 160, 200], "specificity": 70.0 if "anch" in name else 50.0})
+        points["specificity_se"] = points["efficacy"] = 3.0
+        for column, values in rising.items():
+            points[column] = [0, *values]
+        points["weight_norm"] = [rows["weight_norm"].iloc[min(step, EDITS - 1)] for step in points["step"]]
+        (tmp_path / name).mkdir()
+        finish(tmp_path / name, {"anchor": 3.0}, {})
+        rows.to_parquet(tmp_path / name / "rows.parquet")
+        points.to_parquet(tmp_path / name / "checkpoints.parquet")
+        made[name] = Run(tmp_path / name, "python -m real_models edit")
+    (tmp_path / "layers").mkdir()
+    single = pd.DataFrame({"layer": [0, 0, 1, 1], "efficacy": [100.0] * 4, "efficacy_before": [0.0] * 4})
+    single.to_parquet(tmp_path / "layers" / "rows.parquet")
+    finish(tmp_path / "layers", {"layer": 1}, {})
+    return made | {"layers": Run(tmp_path / "layers", "python -m real_models layers")}
+
+
+@pytest.mark.claim(
+    "M1.identity",
+    "M1.single_edit",
+    "M1.growth",
+    "M1.bounded",
+    "M1.proportion",
+    "M1.scaling_v0",
+    "M1.scaling_solved",
+    "M1.collapse",
+    "M1.specificity",
+)
+def test_known_runs_are_judged_rightly_and_twins_rejected(runs):
+    outcomes = {claim.id: examine(claim) for claim in claims(runs)}
+    assert all(outcome.twin_rejected for outcome in outcomes.values())
+    assert all(outcome.evidence.established for outcome in outcomes.values())
+    assert outcomes["M1.proportion"].verdict is Verdict.FALSE
+    assert outcomes["M1.growth"].evidence.measured == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize(
+    ("name", "claim", "spoil"),
+    [
+        ("rome", "M1.identity", lambda rows: rows.assign(identity_measured=rows["identity_measured"] + 0.01)),
+        ("memit", "M1.identity", lambda rows: rows.assign(eta=0.6)),
+        ("rome", "M1.growth", lambda rows: rows_of(5 + 0.05 * np.arange(EDITS + 1.0), True, 0)),
+        ("rome-anchored", "M1.bounded", lambda rows: rows.assign(s=500.0)),
+        ("rome-anchored", "M1.bounded", lambda rows: rows_of(5 * np.exp(0.004 * np.arange(EDITS + 1)), True, 0)),
+        ("memit", "M1.proportion", lambda rows: rows_of(5 * np.exp(0.005 * np.arange(EDITS + 1)), True, 0)),
+        ("rome", "M1.scaling_v0", lambda rows: rows.assign(v0_norm=rows["v0_norm"].to_numpy()[::-1])),
+    ],
+)
+def test_a_spoilt_run_is_not_accepted(runs, name, claim, spoil):
+    spoil(runs[name].rows).to_parquet(runs[name].folder / "rows.parquet")
+    fresh = {key: Run(run.folder, run.command) for key, run in runs.items()}
+    (chosen,) = (one for one in claims(fresh) if one.id == claim)
+    assert not examine(chosen).evidence.established
+
+
+def phase(name):
+    return Job(name, ("sim", "phase", "--clamps", "1.0", "--dimensions", "4", "--edits", "20", "--seeds", "2"))
+
+
+def test_a_job_runs_as_the_user_would_type_it(tmp_path):
+    seen = []
+    runner = Runner(tmp_path, lambda name, step: seen.append((name, step)))
+    try:
+        summary = runner.start(phase("phase")).result()
+    finally:
+        runner.stop()
+    assert summary["schema"] == 1
+    assert len(pd.read_parquet(tmp_path / "phase" / "rows.parquet")) == 1
+    assert seen[0] == ("phase", None)
+    assert ("phase", 1) in seen
+
+
+def test_a_job_that_fails_says_what_it_said(tmp_path):
+    runner = Runner(tmp_path, lambda name, step: None)
+    try:
+        with pytest.raises(Misuse, match=r"sim phase --edits -3 ended with status 2 and said: .*edits.*-3"):
+            runner.start(Job("bad", ("sim", "phase", "--edits", "-3"))).result()
+    finally:
+        runner.stop()
+
+
+def test_runs_of_other_code_are_forgotten_and_own_ones_kept(tmp_path):
+    for name, code in (("own", provenance()["code"]), ("other", "0123")):
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "resume.json", {"code": code, "facts": {"step": 7}})
+        forget_stale(tmp_path / name)
+    assert step_of(tmp_path / "own") == 7
+    assert not (tmp_path / "other").exists()
+    assert step_of(tmp_path / "other") == 0
+
+
+def test_a_jobs_command_leaves_the_layer_to_measurement():
+    job = Job("rome", ("real_models", "edit", "--layers", "{layer}", "--rule", "rome"))
+    assert job.needs_layer
+    assert job.command() == "python -m real_models edit --rule rome --out results/rome"

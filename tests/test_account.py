@@ -1,0 +1,144 @@
+"""paper_checks.md, the claims in code and the tests name the same ids, and the main job keeps its promises."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import paper_checks
+from paper_checks import UNMEASURED, Options, account, chosen, collect, examined, number, plain, run
+from theory.claim import Claim, Evidence, Kind, Verdict, examine
+from theory.command import Misuse
+
+ROOT = Path(__file__).parent.parent
+
+
+def ids_in_code():
+    return {claim.id for claim in collect("quick", Path("nowhere"))} | {row.id for row in UNMEASURED}
+
+
+def ids_in_account(text):
+    return set(re.findall(r"^\| ([A-Z]\d+(?:\.\w+)?) \|", text, flags=re.MULTILINE))
+
+
+def ids_in_tests():
+    found = set()
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.claim":
+                found |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
+    return found
+
+
+@pytest.mark.claim("P8", "P9", "P10", "P12", "P13")
+def test_account_code_and_tests_name_the_same_claims():
+    """A claim that nothing measures is a row, too."""
+    written = ids_in_account((ROOT / "paper_checks.md").read_text(encoding="utf-8"))
+    assert written == ids_in_code()
+    assert ids_in_tests() == ids_in_code()
+
+
+def test_every_claim_has_a_twin_and_a_command():
+    claims = collect("full", Path("nowhere"))
+    assert len({claim.id for claim in claims}) == len(claims)
+    for claim in claims:
+        assert claim.twin_statement
+        assert claim.command.startswith("python -m ")
+
+
+def toy(accepts_twin=False):
+    def check(n):
+        return Evidence(n == 1 or accepts_twin)
+
+    return Claim("X.toy", "a test", Kind.PROVED, "1 = 1", check, 1, 2, "2 = 1", command="python -m x")
+
+
+def test_an_accepted_twin_fails_the_run_and_a_false_claim_does_not(tmp_path, monkeypatch):
+    options = Options(only=("X",), out=tmp_path)
+    for claim, status in ((toy(), 0), (toy(accepts_twin=True), 1), (replace(toy(), subject=3), 0)):
+        monkeypatch.setattr(paper_checks, "collect", lambda level, out, claim=claim: (claim,))
+        assert run(options) == status
+    (row,) = json.loads((tmp_path / "claims.json").read_text())
+    assert row["verdict"] == "false as stated"
+    assert row["twin_rejected"] is True
+
+
+def test_a_refutation_that_fails_leaves_its_claim_undecided():
+    refuted = replace(toy(), verdict=Verdict.FALSE)
+    assert examine(refuted).verdict is Verdict.FALSE
+    assert examine(replace(refuted, subject=3)).verdict is Verdict.NOT_MEASURED
+
+
+def test_claims_json_has_the_promised_fields(tmp_path, capsys):
+    assert run(Options(only=("T1.rome",), out=tmp_path)) == 0
+    (row,) = json.loads((tmp_path / "claims.json").read_text(encoding="utf-8"))
+    promised = {"id", "source", "kind", "statement", "verdict", "measured", "expected", "tolerance", "interval"}
+    assert promised | {"seconds", "command"} <= row.keys()
+    assert (row["id"], row["verdict"], row["kind"]) == ("T1.rome", "holds", "proved")
+    assert "1 planted twins rejected, none accepted" in capsys.readouterr().out
+
+
+def test_the_account_is_written_from_rows():
+    rows = [examined(toy()), *UNMEASURED]
+    text = account(rows, "quick")
+    assert ids_in_account(text) == {row.id for row in UNMEASURED}
+    assert "| X.toy | a test | holds | 1 = 1 |" in text
+    assert "1 of 1 planted false twins" in text
+    assert "- **not measured** (5): P8, P9, P10, P12, P13" in text
+
+
+def test_numbers_that_are_not_finite_stay_strict_json():
+    row = replace(examined(toy()), measured=float("nan"), interval=(0.0, float("inf")))
+    json.dumps(plain(row), allow_nan=False)
+    assert plain(row)["interval"] == [0.0, "inf"]
+    assert number(float("inf")) == "inf"
+
+
+def test_only_takes_families_and_ids_and_names_the_known_ones():
+    claims = collect("quick", Path("nowhere"))
+    assert {claim.id.split(".")[0] for claim in chosen(claims, ("T5", "T1.rome"))} == {"T5", "T1"}
+    assert len(chosen(claims, ("T1.rome",))) == 1
+    with pytest.raises(Misuse, match=r"--only T9 names no claim; use a family \(T1, "):
+        chosen(claims, ("T9",))
+
+
+def test_write_needs_every_claim(tmp_path):
+    with pytest.raises(Misuse, match="leave --only out"):
+        run(Options(only=("T1",), out=tmp_path, write=True))
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["--only", "nothing"], 2, "names no claim"),
+        (["--level", "thorough"], 2, "level"),
+        (["--outt", "x"], 2, "outt"),
+        (["--only", "T1.rome", "--out", "/dev/null/x"], 2, "choose a folder you can write to"),
+    ],
+)
+def test_mistakes_end_with_status_2(words, status, says):
+    command = [sys.executable, "-m", "paper_checks", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == status
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("module", ["theory", "sim", "real_models", "figures", "paper_checks"])
+def test_help_loads_nothing_heavy(module):
+    """What makes --help slow is importing these; their absence is what can be tested without a clock."""
+    code = (
+        f"import sys, runpy; sys.argv = ['{module}', '--help']\n"
+        f"try: runpy.run_module('{module}', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'transformers', 'sympy', 'z3', 'matplotlib', 'pandas', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
