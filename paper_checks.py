@@ -78,8 +78,9 @@ def jobs(level: str) -> tuple[Any, ...]:
     edits, short = (300, 60) if quick else (1000, 400)
     edit = ("real_models", "edit", "--layers", "{layer}", "--rule")
     anchor = ("--anchor", "--pilots", "50" if quick else "80")
+    trials = ("--layer-trials", "8" if quick else "60", "--score-trials", "20" if quick else "60")
     return (
-        Job("layers", ("real_models", "layers", "--layer-trials", "12" if quick else "60")),
+        Job("layers", ("real_models", "layers", *trials)),
         Job("rome", (*edit, "rome", "--edits", str(edits)), edits),
         Job("rome-anchored", (*edit, "rome", "--edits", str(edits), *anchor), edits),
         Job("memit", (*edit, "memit", "--edits", str(short)), short),

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from theory.fits import Line, fit_line
 
 BLOCK = 20  # edits that the bootstrap of the slope keeps together
-NO_LINE = Line(math.nan, math.nan, math.nan, math.nan, math.nan)
+NO_LINE = Line(math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
 
 
 def line_through(x: ArrayLike, y: ArrayLike) -> Line:

@@ -17,8 +17,8 @@ from theory.command import Misuse
 WITHOUT, WITH = "without NAS", "with NAS"
 # Settings that may differ between runs which belong into one panel.
 WITHIN_A_PANEL = frozenset(
-    {"anchor", "seed", "edits", "checkpoint_every", "eval_sample", "save_every", "device", "pilots", "layer_trials"}
-    | {"skip_bad", "rule", "metric"}
+    {"anchor", "seed", "edits", "checkpoint_every", "eval_sample", "save_every", "device", "pilots", "skip_bad"}
+    | {"layer_trials", "score_trials", "rule", "metric"}
 )
 RULES = {
     ("rome", "identity"): "ROME, C = I",

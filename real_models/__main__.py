@@ -25,15 +25,15 @@ def edit(command: EditCommand) -> int:
 def layers(command: LayersCommand) -> int:
     """Measure and print every layer's single-edit efficacy and specificity."""
     from real_models.bench import set_up
-    from real_models.layers import best_layer, by_layer, single_edits
+    from real_models.layers import by_layer, measure_layers
     from sim.results import claim_folder, finish, read_json
     from theory.progress import progress_bar
 
     quiet_transformers()
     if not (claim_folder(command.out, command.measure) and (command.out / "summary.json").exists()):
-        rows = single_edits(set_up(command.measure.run), progress_bar)
-        table = by_layer(rows)
-        summary = {"status": "finished", "layer": best_layer(table), "seed": command.measure.run.seed}
+        rows, layer = measure_layers(set_up(command.measure.run), progress_bar)
+        table = by_layer([row for row in rows if not row["fresh"]])
+        summary = {"status": "finished", "layer": layer, "seed": command.measure.run.seed}
         finish(command.out, {**summary, "single_edits": table}, {"rows": rows})
     summary = read_json(command.out / "summary.json")
     for layer, means in summary["single_edits"].items():

@@ -107,6 +107,7 @@ def set_up(config: EditConfig) -> Bench:
 def check(config: EditConfig) -> None:
     """Raise Misuse for values that no run can use."""
     positive: dict[str, float] = {"edits": config.edits, "pilots": config.pilots, "layer_trials": config.layer_trials}
+    positive |= {"score_trials": config.score_trials}
     positive |= {"checkpoint_every": config.checkpoint_every, "save_every": config.save_every}
     positive |= {"eval_sample": config.eval_sample, "steps": config.solve.steps, "clamp": config.solve.clamp}
     positive |= {"learning_rate": config.solve.learning_rate}
@@ -157,7 +158,11 @@ def split_requests(
 
 
 def measure_anchor(bench: Bench, layer: int, track: Track) -> PilotAnchor | None:
-    """The anchor a: trimmed mean of ‖v*‖ over pilots solved on the unedited model; None for a run without one."""
+    """The anchor a: trimmed mean of ‖v*‖ over pilots solved on the unedited model; None for a run without one.
+
+    Pilots are solved one by one, as the stream's edits are; the released code solves them on the bare prompt only, in
+    batches of 16 with a mean loss.
+    """
     if not bench.config.anchor:
         return None
     numbers = iter(track(bench.pilots, "pilots"))

@@ -16,7 +16,7 @@ class SolveConfig:
     learning_rate: float = 0.5
     """Adam's learning rate for δ."""
     steps: int = 25
-    """Most gradient steps a solve."""
+    """Losses a solve evaluates at most; one update fewer, as published."""
     clamp: float = 0.75
     """Largest ‖δ‖ as a multiple of the layer output's norm ‖h‖."""
     decay: float = 0.5
@@ -57,6 +57,8 @@ class EditConfig:
     """The edited layers, in order; default: the one layer with the best measured single-edit efficacy."""
     layer_trials: int = 20
     """Single edits a layer when the layer is chosen by measurement."""
+    score_trials: int = 20
+    """Fresh single edits at the chosen layer (the `layers` command only)."""
     pilots: int = 100
     """Pilot solves on the unedited model behind the anchor (1000 as published)."""
     weighting: float | None = None

@@ -78,7 +78,8 @@ def evaluate_edits(
 
     Returns:
         For each metric its mean over edits (macro average), `_exact` its exact-match variant and `_se` the standard
-        error; NaN where no request has the probes. `score` is the harmonic mean of the three, 0 if one is 0.
+        error; NaN where no request has the probes. `score` is the harmonic mean of the three: 0 if one is 0, NaN if one
+        is missing.
     """
     wanted: list[tuple[str, str]] = []
     other: list[tuple[str, str]] = []
@@ -102,8 +103,7 @@ def evaluate_edits(
         result[metric], result[f"{metric}_se"] = _mean_and_error(preferred)
         result[f"{metric}_exact"], _ = _mean_and_error(_macro(owners, [rights[i].exact for i in chosen]))
     three = np.array([result["efficacy"], result["generalisation"], result["specificity"]])
-    present = three[~np.isnan(three)]
-    result["score"] = float(len(present) / np.sum(1 / present)) if present.size and present.min() > 0 else 0.0
+    result["score"] = 0.0 if (three == 0).any() else float(3 / np.sum(1 / three))
     return result
 
 

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from real_models.bench import Bench, Track, make_editors
 from real_models.evaluate import evaluate_edits
+from real_models.requests import Request
 from real_models.sequence import Row, edit_once
 
 
-def single_edits(bench: Bench, track: Track) -> list[Row]:
-    """Write each of `layer_trials` requests at every layer with ROME (C = I), evaluate that edit, undo it.
+def measure_layers(bench: Bench, track: Track) -> tuple[list[Row], int]:
+    """Choose a layer by trials at every layer, then score it on as many fresh requests as `score_trials` says.
+
+    Returns:
+        All rows, `fresh` where the request had no part in the choice, and the layer.
+    """
+    config, layers = bench.config, range(len(bench.adapter.blocks))
+    trials = bench.stream[: config.layer_trials]
+    rows = single_edits(bench, trials, layers, track)
+    best = best_layer(by_layer(rows))
+    fresh = bench.stream[config.layer_trials : config.layer_trials + config.score_trials]
+    scored = single_edits(bench, fresh, (best,), track)
+    return [row | {"fresh": False} for row in rows] + [row | {"fresh": True} for row in scored], best
+
+
+def single_edits(bench: Bench, trials: Sequence[Request], layers: Iterable[int], track: Track) -> list[Row]:
+    """Write each request at each layer with ROME (C = I), evaluate that edit, undo it.
 
     Args:
-        bench: the unedited model and its stream.
+        bench: the unedited model.
+        trials: the requests.
+        layers: the layers.
         track: wraps the iterator in a progress bar.
 
     Returns:
@@ -23,8 +41,7 @@ def single_edits(bench: Bench, track: Track) -> list[Row]:
     """
     config = replace(bench.config, rule="rome", metric="identity", anchor=False, one_sided=False, drop=None)
     single = replace(bench, config=config)
-    trials = bench.stream[: bench.config.layer_trials]
-    pairs = [(layer, request) for layer in range(len(bench.adapter.blocks)) for request in trials]
+    pairs = [(layer, request) for layer in layers for request in trials]
     rows: list[Row] = []
     for layer, request in track(pairs, "layers"):
         unedited = evaluate_edits(bench.adapter, bench.editable.tokenizer, (request,))

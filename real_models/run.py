@@ -113,7 +113,8 @@ def begin(bench: Bench, out: Path, track: Track) -> Progress:
     """Choose the layers, measure the anchor, evaluate the unedited model, and save all that as step 0."""
     facts: dict[str, Any] = {}
     if bench.config.layers is None:
-        table = by_layer(single_edits(bench, track))
+        trials = bench.stream[: bench.config.layer_trials]
+        table = by_layer(single_edits(bench, trials, range(len(bench.adapter.blocks)), track))
         facts["single_edits"] = {str(layer): means for layer, means in table.items()}
         layers = [best_layer(table)]
     else:

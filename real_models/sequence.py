@@ -54,7 +54,9 @@ def edit_once(
     """Write one request into the model, over its edited layers in order.
 
     The value is solved and transformed once, at the last edited layer; layer i of L writes (z − h)/(L − i) of what
-    is then still missing, and past keys are absorbed when all layers are written.
+    is then still missing, and past keys are absorbed when all layers are written. One key serves throughout, the bare
+    prompt's, so that T1 and T5 speak of the very vector that NAS anchors; the released MEMIT family instead writes at
+    the mean of the bare prompt's key and of the prefixed prompts' mean key.
 
     Args:
         editable: the model, which is changed in place.

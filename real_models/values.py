@@ -59,7 +59,7 @@ class Editable:
 def solve_value(editable: Editable, request: Request, layer: int, config: SolveConfig) -> Solved:
     """Find δ by Adam, added to the layer's output at the subject's last token.
 
-        minimise  mean NLL(new answer) + kl · KL(p₀ ‖ p_δ at the essence prompt) + decay · ‖δ‖/‖h‖²
+        minimise  mean NLL(new answer) + kl · KL(p_δ ‖ p₀) at the essence prompt + decay · ‖δ‖/‖h‖²
         subject to ‖δ‖ ≤ clamp · ‖h‖ after every step;  stop when the loss is below stop_loss
 
     Args:
@@ -71,7 +71,8 @@ def solve_value(editable: Editable, request: Request, layer: int, config: SolveC
     Returns:
         δ with the key, the read-out and the course of the solve.
 
-    Source: the common solve of the MEMIT family, kmeng01/memit `memit/compute_z.py`.
+    Source: the common solve of the MEMIT family, kmeng01/memit `memit/compute_z.py`: its KL has the edited model's
+    distribution first, and of its `steps` losses the last is not followed by an update.
     """
     batch = solve_batch(editable, request)
     adapter = editable.adapter
@@ -87,9 +88,9 @@ def solve_value(editable: Editable, request: Request, layer: int, config: SolveC
         hidden = traced.hidden.index_put((rows, last), shift.to(traced.hidden.dtype), accumulate=True)
         nll, essence = read_losses(adapter, traced, hidden, batch, layer)
         essence_before = essence.detach() if essence_before is None else essence_before
-        divergence = (essence_before.exp() * (essence_before - essence)).sum()
+        divergence = (essence.exp() * (essence - essence_before)).sum()
         loss = nll.mean() + config.kl * divergence + config.decay * shift.norm() / hidden_norm.square()
-        if taken == config.steps or not torch.isfinite(loss) or loss.item() < config.stop_loss:
+        if taken == config.steps - 1 or not torch.isfinite(loss) or loss.item() < config.stop_loss:
             break
         optimizer.zero_grad()
         loss.backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy
@@ -14,7 +15,7 @@ from theory.prove import Proof
 from theory.trace_algebra import Algebra, inverses
 
 n = DIMENSION
-ANCHOR, INVERSE_S, EXCITATION = sympy.symbols("a E[1/s] μ", positive=True)
+ANCHOR, INVERSE_S, SHARE_S, EXCITATION = sympy.symbols("a E[1/s] E[η/s] μ", positive=True)
 NORM, BEFORE, BOUND = sympy.symbols("R R0 bound", nonnegative=True)
 VALUE_READ = sympy.Symbol("v·Wk", real=True)
 LENGTH, ANCHORED = ANCHOR**2, {VALUE_SQ: ANCHOR**2}
@@ -24,9 +25,63 @@ GRAM = (READ_SQ >= 0, VALUE_READ**2 <= LENGTH * READ_SQ, ETA <= 1)
 CHANGE = MASTER.subs({VALUE_SQ: LENGTH, RESIDUAL_SQ: RESIDUAL}, simultaneous=True)
 
 
-def check_contraction(recursion: sympy.Expr) -> Evidence:
-    """E‖W'‖² given W for anchored hard writes: the isotropic case exactly, the excited case as a bound."""
+@dataclass(frozen=True)
+class Contraction:
+    """What hard anchored writes are said to make of R = E‖W‖².
+
+    Attributes:
+        isotropic: E R' for isotropic keys and M = I.
+        excited: a bound on E R' for keys with E x̂x̂ᵀ ≥ μI.
+        ceiling: a bound on μ.
+    """
+
+    isotropic: sympy.Expr
+    excited: sympy.Expr
+    ceiling: sympy.Expr
+
+
+@dataclass(frozen=True)
+class Soft:
+    """What soft anchored writes are said to do.
+
+    Attributes:
+        decay: the factor d of the bound [η a² − d‖Wk‖²]/s on one change, for every direction of v.
+        undirected: the factor d of the mean change [η²a² − d‖Wk‖²]/s when E[v | k, W] = 0.
+        excited: a bound on E R' for keys with E[η x̂x̂ᵀ] ≥ μI.
+        plateau: a bound on lim sup E R_t.
+    """
+
+    decay: sympy.Expr
+    undirected: sympy.Expr
+    excited: sympy.Expr
+    plateau: sympy.Expr
+
+
+def prove_excitation(proof: Proof, mass: sympy.Expr, added: sympy.Expr, excited: sympy.Expr, ceiling: Any) -> None:
+    """Q ≥ μI, Q the second moment of x̂ (tr Q = mass = 1) or of √η x̂ (mass ≤ 1), bounds E R' and μ.
+
+    Args:
+        proof: where the steps go.
+        mass: tr Q.
+        added: what the write adds to R beside −tr(Y Q Yᵀ).
+        excited: the asserted bound on E R'.
+        ceiling: the asserted bound on μ.
+    """
     a = rank_one(("L",))
+    W, L, eye = a("W"), a("L"), a.eye("n")
+    proof.say("Q − μI is positive semidefinite, so Q = μI + L·L")
+    spread = W.norm_sq(EXCITATION * eye + L @ L)
+    proof.equal("tr(Y Q Yᵀ), Y written W", spread, EXCITATION * W.norm_sq() + (W @ L).norm_sq())
+    rest = sympy.Symbol("‖YL‖²", nonnegative=True)
+    proof.follows(f"E R' ≤ {excited}", [], NORM + added - (EXCITATION * NORM + rest) <= excited)
+    share = sympy.Symbol("tr(L·L)", nonnegative=True)
+    trace = (EXCITATION * eye).trace() + share
+    proof.follows("tr Q bounds μ", [sympy.Eq(trace, mass), mass <= 1], EXCITATION <= ceiling)
+
+
+def check_contraction(asserted: Contraction) -> Evidence:
+    """E‖W'‖² given W for anchored hard writes: the isotropic case exactly, the excited case as a bound."""
+    a = rank_one()
     W = a("W")
     proof = Proof()
     proof.equal("T1 with η = 1, ‖v‖ = a", HARD.subs(ANCHORED), LENGTH / S - READ_SQ / S)
@@ -34,31 +89,29 @@ def check_contraction(recursion: sympy.Expr) -> Evidence:
     q = prove_isotropy(proof)
     proof.equal("E[‖Wk‖²/s]", W.norm_sq(q * a.eye("n")), W.norm_sq() / n)
     mean = NORM + LENGTH * INVERSE_S - NORM * q
-    proof.equal("E‖W'‖² = R + a²E[1/s] − E[‖Wk‖²/s]", mean, recursion)
+    proof.equal("E‖W'‖² = R + a²E[1/s] − E[‖Wk‖²/s]", mean, asserted.isotropic)
     proof.say("any M, key law: with Y = W M^(−1/2), x = M^(1/2)k, ‖Wk‖²/s = tr(Y x̂x̂ᵀ Yᵀ), R = ‖Y‖²_F")
-    proof.say("excitation: E x̂x̂ᵀ = Q with Q − μI positive semidefinite, so Q = μI + L·L")
-    L, eye = a("L"), a.eye("n")
-    spread = W.norm_sq(EXCITATION * eye + L @ L)
-    proof.equal("tr(Y Q Yᵀ), Y written W", spread, EXCITATION * W.norm_sq() + (W @ L).norm_sq())
-    rest = sympy.Symbol("‖YL‖²", nonnegative=True)
-    general = NORM + LENGTH * INVERSE_S - (EXCITATION * NORM + rest)
-    proof.follows("E‖W'‖² ≤ (1−μ)R + a²E[1/s]", [], general <= (1 - EXCITATION) * NORM + LENGTH * INVERSE_S)
-    share = sympy.Symbol("tr(L·L)", nonnegative=True)
-    trace = (EXCITATION * eye).trace() + share
-    proof.follows("1 = E‖x̂‖² = tr Q bounds μ", [sympy.Eq(trace, 1)], 1 / n >= EXCITATION)
-    return proof.evidence(sympy.expand(mean), recursion)
+    proof.say("excitation: E x̂x̂ᵀ = Q ≥ μI, tr Q = E‖x̂‖² = 1")
+    prove_excitation(proof, sympy.S.One, LENGTH * INVERSE_S, asserted.excited, asserted.ceiling)
+    return proof.evidence(sympy.expand(mean), asserted)
 
 
-def check_soft(decay: sympy.Expr) -> Evidence:
-    """A soft anchored write changes ‖W‖² by at most [η a² − decay·‖Wk‖²]/s, whatever the direction of v."""
+def check_soft(asserted: Soft) -> Evidence:
+    """A soft anchored write's change, whatever the direction of v and without one; its contraction and plateau."""
     proof = Proof()
     proof.equal("‖v‖² = a², ‖r‖² = a² − 2v·Wk + ‖Wk‖²: s times the change", sympy.expand(CHANGE * S),
                 ETA**2 * LENGTH + 2 * ETA * (1 - ETA) * VALUE_READ - ETA * (2 - ETA) * READ_SQ)  # fmt: skip
-    proof.follows("the bound", GRAM, (ETA * LENGTH - decay * READ_SQ) / S >= CHANGE)
-    proof.say("E[η x̂x̂ᵀ] ≥ μ_η·I then gives E R' ≤ (1 − μ_η)R + a²E[η/s], plateau ≤ a²E[η/s]/μ_η")
-    mean_zero = (ETA**2 * LENGTH - ETA * (2 - ETA) * READ_SQ) / S
-    proof.equal("if moreover E[v|k] = 0", CHANGE.subs(VALUE_READ, 0), mean_zero)
-    return proof.evidence("[η a² − η‖Wk‖²]/s", f"[η a² − ({decay})‖Wk‖²]/s")
+    proof.follows("the bound", GRAM, (ETA * LENGTH - asserted.decay * READ_SQ) / S >= CHANGE)
+    mean_zero = (ETA**2 * LENGTH - asserted.undirected * READ_SQ) / S
+    proof.equal("if moreover E[v | k, W] = 0", CHANGE.subs(VALUE_READ, 0), mean_zero)
+    proof.say("the bound's mean, with Y and x̂ of T5.contraction: E R' ≤ R + a²E[η/s] − tr(Y Q Yᵀ), Q = E[η x̂x̂ᵀ] ≥ μI")
+    mass = sympy.Symbol("E[η]", positive=True)
+    prove_excitation(proof, mass, LENGTH * SHARE_S, asserted.excited, sympy.S.One)
+    after = sympy.Symbol("R'", nonnegative=True)
+    away = after - asserted.plateau <= (1 - EXCITATION) * (NORM - asserted.plateau)
+    proof.follows("R' − plateau ≤ (1−μ)(R − plateau)", [after <= asserted.excited], away)
+    proof.say("0 ≤ 1−μ < 1, so R_t − plateau is at most (1−μ)^t (R_0 − plateau), which tends to 0")
+    return proof.evidence("[η a² − η‖Wk‖²]/s", asserted)
 
 
 def check_fixed_point(limit: sympy.Expr) -> Evidence:
@@ -191,19 +244,25 @@ def check_single_edit(eta: sympy.Expr) -> Evidence:
 def claims() -> tuple[Claim[Any], ...]:
     """What anchoring keeps, under which condition, and what it never allows."""
     plateau = LENGTH * n / (n - 2)
+    excited = (1 - EXCITATION) * NORM + LENGTH * INVERSE_S
+    contraction = Contraction((1 - 1 / n) * NORM + LENGTH * INVERSE_S, excited, 1 / n)
+    soft = Soft(ETA, ETA * (2 - ETA), excited.subs(INVERSE_S, SHARE_S), LENGTH * SHARE_S / EXCITATION)
     return (
         Claim(
             "T5.contraction", "P7", Kind.PROVED,
-            "NAS, hard writes, isotropic keys: E R' = (1 − 1/n)R + a²E[1/s], R = ‖W‖²_F; for any M and keys with "
-            "E x̂x̂ᵀ ≥ μI, x = M^(1/2)k: E R' ≤ (1−μ)R + a²E[1/s], and μ ≤ 1/n.",
-            check_contraction, (1 - 1 / n) * NORM + LENGTH * INVERSE_S,
-            (1 - 1 / (n - 1)) * NORM + LENGTH * INVERSE_S, "the contraction is 1 − 1/(n−1)",
+            "NAS, hard writes, keys independent of the past, P(k = 0) = 0: for isotropic keys and M = I, given W, "
+            "E R' = (1 − 1/n)R + a²E[1/s], R = ‖W‖²_F; for any positive definite M and E x̂x̂ᵀ ≥ μI, x = M^(1/2)k, "
+            "R = ‖W‖²_{M⁻¹}: E R' ≤ (1−μ)R + a²E[1/s], and μ ≤ 1/n.",
+            check_contraction, contraction,
+            replace(contraction, isotropic=contraction.isotropic.subs(n, n - 1)), "the contraction is 1 − 1/(n−1)",
         ),
         Claim(
             "T5.soft", "P7", Kind.PROVED,
-            "NAS, soft writes: the change is at most [η a² − η‖Wk‖²]/s for every direction of v, so the contraction "
-            "survives with E[η x̂x̂ᵀ] for E[x̂x̂ᵀ]; its constant is η(2−η) when E[v|k] = 0.",
-            check_soft, ETA, ETA * (2 - ETA), "the constant η(2−η) holds for every direction of v",
+            "NAS, soft writes, M positive definite, P(k = 0) = 0: the change is at most [η a² − η‖Wk‖²]/s for every "
+            "direction of v, so for keys independent of the past, η in (0, 1] that k determines and E[η x̂x̂ᵀ] ≥ μI: "
+            "E R' ≤ (1−μ)R + a²E[η/s] given W, and lim sup E R_t ≤ a²E[η/s]/μ; the factor of −‖Wk‖²/s is η(2−η), and "
+            "a²'s is η², when E[v | k, W] = 0.",
+            check_soft, soft, replace(soft, decay=ETA * (2 - ETA)), "the constant η(2−η) holds for every direction of v",
         ),
         Claim(
             "T5.fixed_point", "P7", Kind.PROVED,
@@ -236,14 +295,16 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T5.bounded", "P7", Kind.PROVED,
-            "With NAS the edited weight's norm stays bounded: true in the mean under persistent excitation (by R_0 or "
-            "a²E[1/s]/μ), false without it.",
+            "With NAS the edited weight's norm stays bounded, for η = 1, a fixed positive definite M, keys independent "
+            "of the past, P(k = 0) = 0 and E[1/s] finite: true in the mean under persistent excitation (by the larger of "
+            "R_0 and a²E[1/s]/μ), false without it.",
             check_bounded, True, False, "bounded without excitation", Verdict.CONDITIONAL,
         ),
         Claim(
             "T5.single_edit", "P11", Kind.PROVED,
-            "A hard write with NAS gives W'k = a v/‖v‖: the solved direction is kept (cosine 1), so every choice by "
-            "largest inner product with W'k is that of v.",
+            "In a linear memory a hard write with NAS gives W'k = a v/‖v‖: the solved direction is kept (cosine 1), so "
+            "every choice by largest inner product with W'k is that of v; not in a transformer, where h = h_pre + v and "
+            "rescaling v also changes its weight against h_pre.",
             check_single_edit, sympy.Integer(1), sympy.Rational(1, 2), "a write of share 1/2 keeps the direction",
         ),
     )  # fmt: skip

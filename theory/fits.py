@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+COINTEGRATED = -3.37
+"""Engle and Granger's 5 % value of the residuals' unit-root statistic for two series with a constant."""
+
 
 class Rate(NamedTuple):
     """A mean increment a step.
@@ -32,6 +35,7 @@ class Line(NamedTuple):
         r_squared: share of y's variance on the line.
         low: lower end of the slope's interval.
         high: upper end.
+        unit_root: Dickey and Fuller's t of the residuals; the interval means something only below `COINTEGRATED`.
     """
 
     slope: float
@@ -39,6 +43,7 @@ class Line(NamedTuple):
     r_squared: float
     low: float
     high: float
+    unit_root: float
 
 
 def mean_rate(series: ArrayLike, segments: int = 10, confidence: float = 0.95) -> Rate:
@@ -70,7 +75,10 @@ def fit_line(
 ) -> Line:
     """Least squares with a percentile interval of the slope from a moving-block bootstrap.
 
-        slope = cov(x, y)/var(x)
+        slope = cov(x, y)/var(x);   unit root: t of ρ in e_t − e_{t−1} = ρ e_{t−1} + noise, e the residuals
+
+    Two series that wander, each on its own, show slopes that no bootstrap recognises as chance (a spurious
+    regression): read the slope as a law only where `unit_root` is below `COINTEGRATED`.
 
     Args:
         x: abscissae, in the order in which they were measured.
@@ -94,7 +102,34 @@ def fit_line(
     picks = (starts[..., None] + np.arange(width)).reshape(resamples, -1)[:, : len(xs)]
     slopes = np.array([_line(xs[pick], ys[pick])[0] for pick in picks])
     low, high = np.quantile(slopes, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Line(slope, intercept, r_squared, float(low), float(high))
+    residuals = ys - intercept - slope * xs
+    return Line(slope, intercept, r_squared, float(low), float(high), dickey_fuller(residuals))
+
+
+def dickey_fuller(residuals: ArrayLike) -> float:
+    """Dickey and Fuller's t statistic, without lags: how surely a series returns to zero.
+
+        t = ρ̂/se(ρ̂) in e_t − e_{t−1} = ρ e_{t−1} + noise
+
+    Args:
+        residuals: e_0 ... e_T.
+
+    Returns:
+        t; strongly negative for a series that forgets, near zero for a random walk, minus infinity for none left.
+
+    >>> dickey_fuller([1.0, -1.0] * 20) < COINTEGRATED
+    True
+    """
+    e = np.asarray(residuals, dtype=float)
+    past, change = e[:-1], np.diff(e)
+    power = float(past @ past)
+    scale = float(np.abs(e).max(initial=0.0))
+    if power == 0 or scale < 1e-12:
+        return float("-inf")
+    rho = float(past @ change) / power
+    noise = change - rho * past
+    error = np.sqrt(float(noise @ noise) / (len(past) - 1) / power)
+    return rho / float(error) if error > 0 else float("-inf")
 
 
 def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -46,7 +46,7 @@ def check_isotropic(factor: sympy.Expr) -> Evidence:
     proof.say(f"Δ = η δ kᵀ/s, s = {s}: ‖W+Δ‖² − ‖W‖² = {change}, linear in δ·Wk and ‖δ‖²")
     given_key = change.subs({cross: 0, square: c**2 * (read.T @ read).number()}, simultaneous=True)
     proof.say("expectation given k, W: E[δ·Wk] = 0 and E‖δ‖² = c²‖Wk‖²")
-    proof.equal("E[change | k]", given_key, ETA**2 * c**2 * (read.T @ read).number() / s)
+    proof.equal("E[change | k, W]", given_key, ETA**2 * c**2 * (read.T @ read).number() / s)
     q = prove_isotropy(proof)
     proof.equal("E‖Wk‖²/‖k‖² = E tr(W k̂k̂ᵀ Wᵀ) = tr(W qI Wᵀ)", W.norm_sq(q * a.eye("n")), W.norm_sq() / n)
     mean = 1 + ETA**2 * c**2 * W.norm_sq(q * a.eye("n")) / W.norm_sq()
@@ -75,17 +75,17 @@ def check_spectral_radius(radius: sympy.Expr) -> Evidence:
 
 
 def check_no_growth(alpha: sympy.Expr) -> Evidence:
-    """E‖v‖² ≤ alpha·‖Wk‖² given every key lets no expected norm grow."""
+    """E‖v‖² ≤ alpha·‖Wk‖² given every key and W lets no expected norm grow."""
     proof = Proof()
     proof.say(
-        "T1's change is linear in ‖v‖², ‖Wk‖², ‖r‖²: these stand for their expectations given k (η, s fixed by k)"
+        "T1's change is linear in ‖v‖², ‖Wk‖², ‖r‖²: these stand for their expectations given k and W (η, s fixed by k)"
     )
     aligned = sympy.Symbol("v·Wk", real=True)
     residual = sympy.Eq(RESIDUAL_SQ, VALUE_SQ - 2 * aligned + READ_SQ)
     gram = [READ_SQ >= 0, VALUE_SQ >= 0, aligned**2 <= VALUE_SQ * READ_SQ, residual]
     given = [*gram, ETA <= 1, alpha * READ_SQ >= VALUE_SQ]
-    proof.follows("E[‖W+Δ‖² − ‖W‖² | k] ≤ 0", given, MASTER <= 0)
-    proof.say("the expectation over k keeps the sign, at every edit: E‖W_t‖² never increases")
+    proof.follows("E[‖W+Δ‖² − ‖W‖² | k, W] ≤ 0", given, MASTER <= 0)
+    proof.say("the expectation over k and W keeps the sign, at every edit: E‖W_t‖² never increases")
     return proof.evidence("E‖W_{t+1}‖² ≤ E‖W_t‖²", f"‖v‖² ≤ {alpha}·‖Wk‖²")
 
 
@@ -113,7 +113,7 @@ def check_unweighted(example: TwoKeys) -> Evidence:
 
 
 def check_jensen(bound: sympy.Expr) -> Evidence:
-    """γ = lim (1/t) E log R_t is at most `bound`, for E R_t = (1 + c²/n)^t R_0."""
+    """γ = lim sup (1/t) E log R_t is at most `bound`, for T3.isotropic's E R_t = (1 + c²/n)^t R_0 (η = 1)."""
     factor, y = 1 + c**2 / n, sympy.Symbol("y", positive=True)
     slope = sympy.diff(y - 1 - sympy.log(y), y)
     proof = Proof()
@@ -130,7 +130,7 @@ def check_jensen(bound: sympy.Expr) -> Evidence:
 
 
 def check_conditional(threshold: sympy.Expr) -> Evidence:
-    """For E[‖v‖²|k] = α‖Wk‖², isotropic keys and η = 1, the mean norm grows (exponentially) iff α > threshold."""
+    """For E[‖v‖² | k, W] = α‖Wk‖², isotropic keys and η = 1, the mean norm grows (exponentially) iff α > threshold."""
     alpha = sympy.Symbol("α", nonnegative=True)
     a = rank_one()
     W, k = a("W"), a("k")
@@ -156,8 +156,9 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T3.isotropic", "P2", Kind.PROVED,
-            "Isotropic keys independent of the past, M = I, v = Wk + δ with E[δ·Wk|k] = 0, E[‖δ‖²|k] = c²‖Wk‖², "
-            "fixed η: E‖W_t‖² = (1 + η²c²/n)^t ‖W_0‖², so 1 + c²/n per edit for a hard write, from the first step.",
+            "Isotropic keys independent of the past, P(k = 0) = 0, M = I, v = Wk + δ with, given k and W, E[δ·Wk] = 0 "
+            "and E‖δ‖² = c²‖Wk‖², fixed η: E‖W_t‖² = (1 + η²c²/n)^t ‖W_0‖², so 1 + c²/n per edit for a hard write, "
+            "from the first step.",
             check_isotropic, SHIFTED, SHIFTED.subs(n, n - 1), "the factor is 1 + η²c²/(n−1)",
         ),
         Claim(
@@ -167,9 +168,9 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T3.no_growth", "P2", Kind.PROVED,
-            "If E[‖v‖²|k] ≤ ‖Wk‖² for every key (α ≤ β key by key), E‖W‖²_{M⁻¹} does not grow, for any M, key law and "
-            "η in (0, 1] that k determines.",
-            check_no_growth, sympy.Integer(1), sympy.Integer(2), "E[‖v‖²|k] ≤ 2‖Wk‖² suffices",
+            "If E[‖v‖² | k, W] ≤ ‖Wk‖² for every key and W (α ≤ β key by key), E‖W‖²_{M⁻¹} does not grow, for any fixed "
+            "positive definite M, any key law with P(k = 0) = 0 and any η in (0, 1] that k determines.",
+            check_no_growth, sympy.Integer(1), sympy.Integer(2), "E[‖v‖² | k, W] ≤ 2‖Wk‖² suffices",
         ),
         Claim(
             "T3.no_growth_unweighted", "P2", Kind.PROVED,
@@ -180,14 +181,14 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T3.jensen", "T3", Kind.PROVED,
-            "The Lyapunov exponent γ = lim (1/t) E log R_t of R = ‖W‖² is at most log(1 + c²/n): typical paths grow no "
-            "faster than the mean.",
+            "Under T3.isotropic's law (isotropic keys, proportional values) with η = 1, the Lyapunov exponent "
+            "γ = lim sup (1/t) E log R_t of R = ‖W‖² is at most log(1 + c²/n): typical paths grow no faster than the mean.",
             check_jensen, sympy.log(1 + c**2 / n), sympy.log(1 + c**2 / n) / 2, "it is at most half of that",
         ),
         Claim(
             "T3.conditional", "P2", Kind.PROVED,
-            "L&E rules can induce exponential norm growth: with E[‖v‖²|k] = α‖Wk‖², isotropic keys and hard writes, "
-            "E‖W_t‖² = (1 + (α−1)/n)^t ‖W_0‖² grows iff α > 1.",
+            "L&E rules can induce exponential norm growth: with E[‖v‖² | k, W] = α‖Wk‖², isotropic keys independent of "
+            "the past, P(k = 0) = 0, M = I, W_0 ≠ 0 and hard writes, E‖W_t‖² = (1 + (α−1)/n)^t ‖W_0‖² grows iff α > 1.",
             check_conditional, sympy.Integer(1), sympy.Integer(0), "it grows whenever α > 0", Verdict.CONDITIONAL,
         ),
     )  # fmt: skip

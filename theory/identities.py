@@ -189,14 +189,14 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T1.memit", "T1", Kind.PROVED,
-            "MEMIT's r kᵀ(λC + kkᵀ)⁻¹ is the partial write M = A⁻¹, A = λC, η = s/(1+s), and obeys the identity in "
-            "the norm of A.",
+            "MEMIT's r kᵀ(λC + kkᵀ)⁻¹, A = λC positive definite, is the partial write M = A⁻¹, η = s/(1+s), for k ≠ 0, "
+            "and obeys the identity in the norm of A.",
             check_memit, MASTER, HARD, "‖W‖²_A changes by (‖v‖² − ‖Wk‖²)/s, as if MEMIT were a hard write",
         ),
         Claim(
             "T1.alphaedit", "T1", Kind.PROVED,
-            "AlphaEdit's system (P(kkᵀ + cache) + L2·I)X = Pk has the one solution X = Mk/(1+s), M = PB⁻¹P, "
-            "B = P·cache·P + L2·I, and ‖W'P‖²_B − ‖WP‖²_B = [2η r·(WPk) + η²‖r‖²]/s, η = s/(1+s).",
+            "For L2 > 0 AlphaEdit's system (P(kkᵀ + cache) + L2·I)X = Pk has the one solution X = Mk/(1+s), M = PB⁻¹P, "
+            "B = P·cache·P + L2·I, and, for Pk ≠ 0, ‖W'P‖²_B − ‖WP‖²_B = [2η r·(WPk) + η²‖r‖²]/s, η = s/(1+s).",
             check_alphaedit, "W P k", "W k", "the same with Wk for WPk",
         ),
         Claim(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import sympy
@@ -13,6 +14,10 @@ from theory.claim import Evidence
 from theory.trace_algebra import Expression
 
 PATIENCE = 20_000  # milliseconds for one z3 query; those of this package take under a second
+
+
+class Undecided(RuntimeError):
+    """z3 found neither a proof nor a countermodel: the step says nothing of the claim, nor of its twin."""
 
 
 @dataclass
@@ -72,9 +77,13 @@ class Proof:
 
         Returns:
             Whether the implication holds for all reals.
+
+        Raises:
+            Undecided: z3 gave up.
+            ValueError: a function that real arithmetic does not have, or one name for two symbols.
         """
         given = [sympy.sympify(hypothesis) for hypothesis in hypotheses]
-        symbols = sorted(set().union(*(part.free_symbols for part in (*given, conclusion))), key=str)
+        symbols = named_apart(*given, conclusion)
         given += [sympy.Gt(x, 0, evaluate=False) for x in symbols if x.is_positive]
         given += [sympy.Ge(x, 0, evaluate=False) for x in symbols if x.is_nonnegative and not x.is_positive]
         assumed = [to_z3(part) for part in given]
@@ -115,27 +124,50 @@ def vanishing(expression: Any) -> sympy.Expr:
 
 
 def solve(relations: Sequence[z3.BoolRef]) -> tuple[str, str]:
-    """z3's answer ("sat", "unsat", "unknown") and its model as text."""
+    """z3's answer ("sat", "unsat") and its model as text.
+
+    Raises:
+        Undecided: z3 answered "unknown", after `PATIENCE` or for want of a method.
+    """
     solver = z3.Solver()
     solver.set("timeout", PATIENCE)
     solver.add(*relations)
     answer = solver.check()
+    if answer == z3.unknown:
+        raise Undecided(f"z3 gave up on {', '.join(map(str, relations))}: {solver.reason_unknown()}")
     if answer != z3.sat:
         return str(answer), ""
     model = solver.model()
     return str(answer), ", ".join(sorted(f"{name} = {model[name]}" for name in model.decls() if name.arity() == 0))
 
 
+def named_apart(*parts: Any) -> list[sympy.Symbol]:
+    """The symbols of some expressions, sorted; z3 knows a symbol by its name alone.
+
+    Raises:
+        ValueError: two symbols of one name, whose assumptions differ: z3 would take them for one number.
+    """
+    symbols = sorted(set().union(*(part.free_symbols for part in parts)), key=str)
+    for one, other in pairwise(symbols):
+        if one.name == other.name:
+            raise ValueError(
+                f"two symbols are named {one.name}, and sympy assumes different things of them; rename one"
+            )
+    return symbols
+
+
 def to_z3(expression: Any) -> Any:
     """The same relation or rational function in z3's language, every symbol a real.
 
     Raises:
-        ValueError: a function that real arithmetic does not have.
+        ValueError: a function that real arithmetic does not have, an equivalence of other than two relations, or one
+            name for two symbols.
 
     >>> x = sympy.Symbol("x")
     >>> to_z3(x**2 >= sympy.Rational(1, 3))
     1/3 <= x*x
     """
+    named_apart(expression)
     if expression.is_Rational:
         return z3.Q(expression.p, expression.q)
     if expression.is_Symbol:
@@ -159,6 +191,8 @@ def to_z3(expression: Any) -> Any:
             return parts[0] <= parts[1]
         case sympy.StrictLessThan():
             return parts[0] < parts[1]
+        case sympy.Equivalent() if len(parts) != 2:
+            raise ValueError(f"{expression} relates {len(parts)} parts; write it as equivalences of two")
         case sympy.Equality() | sympy.Equivalent():
             return parts[0] == parts[1]
         case sympy.Unequality():

@@ -32,7 +32,7 @@ REWRITES = 10_000  # more than any proof here needs; only rules that run in a ci
 
 
 def inverses(matrix: str, inverse: str) -> tuple[Rule, ...]:
-    """M·M⁻¹ = M⁻¹·M = I."""
+    """M·M⁻¹ = M⁻¹·M = I, for square letters only."""
     return (f"{matrix} {inverse}", {"": 1}), (f"{inverse} {matrix}", {"": 1})
 
 
@@ -63,7 +63,8 @@ class Algebra:
 
     Raises:
         ValueError: an unknown letter, a symmetric letter that is not square, a rule whose sides differ in shape, that
-            lengthens its word, or whose word passes through dimension 1.
+            lengthens its word, or whose word passes through dimension 1; two rules such as A·B = I and B·A = I for A
+            that is not square.
 
     >>> a = Algebra({"W": ("m", "n"), "k": ("n", 1)}, rules=[("W k", {})])
     >>> print((a("W") @ a("k") + 2 * a("W") @ a("Wᵀ") @ a("W") @ a("k")).T)
@@ -90,6 +91,7 @@ class Algebra:
             turned, turned_right = self._transposed(left), [(self._transposed(word), c) for word, c in right]
             if self._combine(((turned, sympy.S.One),)) != self._combine(turned_right):
                 self._rewrites[turned] = tuple(turned_right)
+        self._check_inverses()
 
     def __call__(self, text: str) -> Expression:
         """The product of letters that `text` spells, such as "Wᵀ M k"."""
@@ -147,6 +149,16 @@ class Algebra:
                 raise ValueError(f"the rule for {name} replaces {dims[0]}×{dims[-1]} by {ends[0]}×{ends[-1]}")
             if len(word) > len(left) or (len(word) == len(left) and (len(right) > 1 or coefficient != 1)):
                 raise ValueError(f"the rule for {name} does not shorten it; write it the other way round")
+
+    def _check_inverses(self) -> None:
+        """A·B = a·I and B·A = b·I have traces a·m = b·n, so that letters of other shapes would prove anything."""
+        scalar = [left for left, right in self._rewrites.items() if [word for word, c in right if c != 0] == [()]]
+        sizes = {left: self._dims(left)[0] for left in scalar}
+        for left, rows in sizes.items():
+            for turned in (left[i:] + left[:i] for i in range(1, len(left))):
+                if sizes.get(turned, rows) != rows:
+                    words = f"{' '.join(left)} = I({rows}) and {' '.join(turned)} = I({sizes[turned]})"
+                    raise ValueError(f"{words} hold together only for square letters; give them one dimension")
 
     def _transposed(self, word: Word) -> Word:
         return tuple(

@@ -50,6 +50,11 @@ def soften(rows):
     return rows.assign(eta=0.5, residual_norm=residual, value_norm=value, solved_norm=np.full(EDITS, 3.0))
 
 
+def wander(seed):
+    """A random walk, which follows nothing."""
+    return np.cumsum(np.random.default_rng(seed).normal(0.01, 0.1, EDITS))
+
+
 @pytest.fixture
 def runs(tmp_path):
     t = np.arange(EDITS + 1)
@@ -74,7 +79,7 @@ def runs(tmp_path):
         points.to_parquet(tmp_path / name / "checkpoints.parquet")
         made[name] = Run(tmp_path / name, "python -m real_models edit")
     (tmp_path / "layers").mkdir()
-    single = pd.DataFrame({"layer": [0, 0, 1, 1], "efficacy": [100.0] * 4, "efficacy_before": [0.0] * 4})
+    single = pd.DataFrame({"layer": 1, "fresh": [False, *[True] * 25], "efficacy": 100.0, "efficacy_before": 0.0})
     single.to_parquet(tmp_path / "layers" / "rows.parquet")
     finish(tmp_path / "layers", {"layer": 1}, {})
     return made | {"layers": Run(tmp_path / "layers", "python -m real_models layers")}
@@ -108,7 +113,13 @@ def test_known_runs_are_judged_rightly_and_twins_rejected(runs):
         ("rome-anchored", "M1.bounded", lambda rows: rows.assign(s=500.0)),
         ("rome-anchored", "M1.bounded", lambda rows: rows_of(5 * np.exp(0.004 * np.arange(EDITS + 1)), True, 0)),
         ("memit", "M1.proportion", lambda rows: rows_of(5 * np.exp(0.005 * np.arange(EDITS + 1)), True, 0)),
+        ("rome", "M1.growth", lambda rows: rows_of(5 * np.exp(np.sin(np.arange(EDITS + 1) / 130)), True, 0)),
         ("rome", "M1.scaling_v0", lambda rows: rows.assign(v0_norm=rows["v0_norm"].to_numpy()[::-1])),
+        ("rome", "M1.scaling_v0", lambda rows: rows.assign(v0_norm=rows["weight_norm"] ** 0.3)),
+        ("rome", "M1.scaling_v0", lambda rows: rows.assign(v0_norm=np.exp(wander(1)))),
+        ("memit", "M1.proportion", lambda rows: rows.assign(solved_norm=np.exp(wander(2)))),
+        ("layers", "M1.single_edit", lambda rows: rows.assign(efficacy=[100.0] * 24 + [0.0] * 2)),
+        ("layers", "M1.single_edit", lambda rows: rows.assign(efficacy=100.0).iloc[:15]),
     ],
 )
 def test_a_spoilt_run_is_not_accepted(runs, name, claim, spoil):

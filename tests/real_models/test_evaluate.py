@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real_models.adapters.adapter import adapter_for
-from real_models.evaluate import evaluate_edits, perplexity, score_answers
+from real_models.evaluate import Scored, evaluate_edits, perplexity, score_answers
 from real_models.requests import Probe, Request
 
 
@@ -42,19 +43,67 @@ def test_scores_equal_the_slow_ones(model):
 
 
 def test_metrics_are_macro_averages_and_missing_probes_stay_missing(model):
+    """Requests with unequal numbers of probes, whose true answers differ from the probes' own."""
     net, tokenizer = model
-    full = Request(0, "the home of {}", "s1", "o1", "o2", ("home of s1", "s1 is"), (Probe("the home of s3", "o2"),))
-    bare = Request(1, "the home of {}", "s4", "o5", "o6")
-    result = evaluate_edits(adapter_for(net), tokenizer, [full, bare])
+    requests = [
+        Request(0, "the home of {}", "s1", "o1", "o2", ("home of s1", "s1 is", "s1"), (Probe("the home of s3", "o9"),)),
+        Request(1, "the home of {}", "s4", "o5", "o6", ("s4",), (Probe("s5 is", "o7"), Probe("home s6", "o8"))),
+        Request(2, "home of {}", "s7", "o3", "o4", ("s7 is",), (Probe("a s8", "o1"), Probe("s9", "o2"))),
+    ]
+    result = evaluate_edits(adapter_for(net), tokenizer, requests)
 
-    def wins(prompt, right, wrong):
-        return slow_nll(net, tokenizer, prompt, right)[0] < slow_nll(net, tokenizer, prompt, wrong)[0]
+    def score(prompt, right, wrong):
+        nll, exact = slow_nll(net, tokenizer, prompt, right)
+        return nll < slow_nll(net, tokenizer, prompt, wrong)[0], exact
 
-    efficacy = [wins(full.prompt, "o1", "o2"), wins(bare.prompt, "o5", "o6")]
-    assert result["efficacy"] == 100 * sum(efficacy) / 2
-    assert result["generalisation"] == 100 * sum(wins(p, "o1", "o2") for p in full.paraphrases) / 2
-    assert result["specificity"] == 100 * wins("the home of s3", "o2", "o1")
-    assert math.isnan(evaluate_edits(adapter_for(net), tokenizer, [bare])["generalisation"])
+    asked = {
+        "efficacy": [[(r.prompt, r.target_new, r.target_true)] for r in requests],
+        "generalisation": [[(p, r.target_new, r.target_true) for p in r.paraphrases] for r in requests],
+        "specificity": [[(p.prompt, p.answer, r.target_new) for p in r.neighborhood] for r in requests],
+    }
+    means = {}
+    for metric, groups in asked.items():
+        hits = [[score(*words) for words in group] for group in groups]
+        won = np.array([100 * np.mean([hit for hit, _ in group]) for group in hits])
+        means[metric] = won.mean()
+        assert result[metric] == pytest.approx(won.mean()), metric
+        assert result[f"{metric}_se"] == pytest.approx(won.std(ddof=1) / 3**0.5), metric
+        exact = np.mean([100 * np.mean([hit for _, hit in group]) for group in hits])
+        assert result[f"{metric}_exact"] == pytest.approx(exact), metric
+    harmonic = 0.0 if min(means.values()) == 0 else 3 / sum(1 / value for value in means.values())
+    assert result["score"] == pytest.approx(harmonic)
+    bare = evaluate_edits(adapter_for(net), tokenizer, [Request(3, "the home of {}", "s4", "o5", "o6")])
+    assert math.isnan(bare["generalisation"])
+    assert bare["score"] == 0 or math.isnan(bare["score"])
+
+
+def test_exact_match_and_ties_are_strict(model):
+    """The arg-max answer is exact for what is wanted, never for its rival; equal answers are no success."""
+    net, tokenizer = model
+    adapter = adapter_for(net)
+    with torch.no_grad():
+        logits = net(torch.tensor([tokenizer("the home of s1")["input_ids"]])).logits[0, -1]
+    top, second = tokenizer.convert_ids_to_tokens(logits.topk(2).indices.tolist())
+    wins = evaluate_edits(adapter, tokenizer, [Request(0, "the home of {}", "s1", top, second)])
+    loses = evaluate_edits(adapter, tokenizer, [Request(0, "the home of {}", "s1", second, top)])
+    tie = evaluate_edits(adapter, tokenizer, [Request(0, "the home of {}", "s1", top, top)])
+    assert (wins["efficacy"], wins["efficacy_exact"]) == (100, 100)
+    assert (loses["efficacy"], loses["efficacy_exact"]) == (0, 0)
+    assert tie["efficacy"] == 0
+
+
+def test_the_score_is_the_harmonic_mean(model, monkeypatch):
+    net, tokenizer = model
+    probes = (Probe("s3", "o1"), Probe("s4", "o2"))
+    request = Request(0, "the home of {}", "s1", "o3", "o4", ("s1", "home of s1"), probes)
+    rights = [1.0, 1.0, 3.0, 1.0, 3.0]
+    wrongs = [2.0] * 5
+    monkeypatch.setattr(
+        "real_models.evaluate.score_answers", lambda *given: [Scored(nll, True) for nll in (*rights, *wrongs)]
+    )
+    result = evaluate_edits(adapter_for(net), tokenizer, [request])
+    assert (result["efficacy"], result["generalisation"], result["specificity"]) == (100, 50, 50)
+    assert result["score"] == pytest.approx(60)
 
 
 def test_a_broken_model_scores_zero_not_chance(model):

@@ -277,3 +277,16 @@ def test_help_is_there_without_torch():
     code += "try: main()\nexcept SystemExit: print('torch' in sys.modules, 'transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "False False"
+
+
+def test_layers_are_scored_on_fresh_edits(tiny_gpt2, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "layers"
+    arguments = words(tiny_gpt2, out, "--edits", "12", "--layer-trials", "4", "--score-trials", "6")
+    assert call(monkeypatch, ["layers", *arguments[1:]]) == 0
+    rows = pd.read_parquet(out / "rows.parquet")
+    summary = read_json(out / "summary.json")
+    chosen, fresh = rows[~rows["fresh"]], rows[rows["fresh"]]
+    assert (len(chosen), len(fresh)) == (12, 6)
+    assert not set(chosen["case_id"]) & set(fresh["case_id"])
+    assert set(fresh["layer"]) == {summary["layer"]}
+    assert "<- best" in capsys.readouterr().out
