@@ -22,9 +22,9 @@ def render(config: GrowConfig, table: list[Quantity], broken: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    columns = Table(
-        title=f"{config.rule}, {'with' if config.anchor else 'without'} NAS: m = {config.m}, n = {config.n}"
-    )
+    title = f"{config.rule}, {'with' if config.anchor else 'without'} NAS: m = {config.m}, n = {config.n}"
+    warning = f"\nWARNING: {broken} of {config.seeds} seeds overflowed and are left out" if broken else ""
+    columns = Table(title=title + warning)
     columns.add_column("quantity")
     for heading in ("predicted", "measured", f"{100 * config.confidence:.6g} % interval over seeds"):
         columns.add_column(heading, justify="right")
@@ -36,7 +36,8 @@ def render(config: GrowConfig, table: list[Quantity], broken: int) -> None:
     console.print(columns)
     if broken:
         console.print(
-            f"{broken} of {config.seeds} seeds left the range of {config.dtype} and are not in the intervals."
+            f"{broken} of {config.seeds} seeds left the range of {config.dtype} and are not in the intervals: the rest "
+            "are survivors, and their growth is biased down. Use fewer edits or a smaller clamp."
         )
 
 

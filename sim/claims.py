@@ -30,8 +30,8 @@ from theory.growth import accumulating_growth, mean_growth, soft_gain_moments
 CONFIDENCE = 0.99994
 """Two-sided level of 4 normal standard errors: a true prediction is missed with probability 6e-5."""
 
-MEAN_FIELD = 0.06
-"""T3b is a limit for large n; at n = 64 its finite-size error stays below this share (stated, not derived)."""
+MEAN_FIELD = 0.025
+"""T3b is a limit for large n; at n = 64 its miss, finite size and sampling, stays below this (stated, not derived)."""
 
 EXACT = 1e-10
 """Relative error of an identity over a stream in float64."""
@@ -116,44 +116,37 @@ def lyapunov_claim(seeds: int) -> Claim[float]:
     def check(bound: float) -> Evidence:
         interval = student_interval(exponents(paths(), config.burn), CONFIDENCE)
         note = f"second-order approximation 2 log E₁ − ½ log E₂ = {estimate:.5f}"
-        return _interval_evidence(interval, bound, interval.high < bound, note)
+        return _interval_evidence(interval, bound, interval.low > 0 and interval.high < bound, note)
 
     return Claim(
         "S1.lyapunov",
         "T3",
         Kind.SIMULATED,
-        f"ROME with C = I, isotropic keys, c = 2, n = {config.n}: the Lyapunov exponent of R lies below Jensen's bound "
-        "log(1 + c²/n), strictly",
+        f"ROME with C = I, isotropic keys, c = 2, n = {config.n}: the Lyapunov exponent of R is positive and strictly "
+        "below Jensen's bound log(1 + c²/n)",
         check,
         math.log(mean_growth(config.n, config.clamp)),
         math.log(1 + config.clamp**2 / (2 * config.n)),
-        "it lies below log(1 + c²/(2n))",
+        "it is positive and below log(1 + c²/(2n))",
         command=command_line(config),
     )
 
 
-def no_growth_claim(seeds: int) -> Claim[tuple[float, float]]:
-    """Growth is conditional: equal mean square norms leave nothing to grow."""
+def no_growth_claim(seeds: int) -> Claim[float]:
+    """Growth is conditional: where values keep the read-out's mean square norm, the mean of R stays."""
     config = GrowConfig(
-        m=2, n=3, values="turned", edits=250, burn_in=20, seeds=2 * seeds, seed=2000,
+        m=4, n=8, values="turned", edits=400, burn_in=0, seeds=2 * seeds, seed=2000,
         confidence=CONFIDENCE,
     )  # fmt: skip
-    paths = _run_once(config)
-
-    def check(allowed: tuple[float, float]) -> Evidence:
-        interval = student_interval(exponents(paths(), config.burn), CONFIDENCE)
-        inside = allowed[0] <= interval.low and interval.high <= allowed[1]
-        return _interval_evidence(interval, max(allowed[0], 0.0), inside)
-
     return Claim(
         "S1.no_growth",
-        "T3 (α ≤ β)",
+        "T3 (α = β)",
         Kind.SIMULATED,
-        "ROME with C = I and E‖v‖² = E‖Wk‖²: the exponent of R does not exceed 0",
-        check,
-        (-math.inf, 0.0),
-        (0.0, math.inf),
-        "the exponent of R is at least 0 whatever the values' norms",
+        f"ROME with C = I, isotropic keys and E[‖v‖² | k, W] = ‖Wk‖² (n = {config.n}): the mean of R'/R per edit is 1",
+        _covering(config, mean_factors),
+        1.0,
+        1 + 0.1 / config.n,
+        "the factor is 1 + 0.1/n, as if E[‖v‖² | k, W] were 1.1 ‖Wk‖²",
         command=command_line(config),
     )
 
@@ -182,8 +175,7 @@ def alphaedit_claim(seeds: int) -> Claim[Callable[[int], float]]:
     )  # fmt: skip
     paths = _run_once(config)
     points = (32, 64, 128, 256)
-    law = functools.cache(lambda: accumulating_growth(config.n, config.ridge, config.clamp, config.edits))
-    memoryless = functools.cache(lambda: mean_growth(config.n, config.clamp, soft_gain_moments(config.n, config.ridge)))
+    law = functools.cache(lambda ridge: accumulating_growth(config.n, ridge, config.clamp, config.edits))
 
     def check(predicted: Callable[[int], float]) -> Evidence:
         measured = relative_paths(paths())
@@ -203,11 +195,11 @@ def alphaedit_claim(seeds: int) -> Claim[Callable[[int], float]]:
         "T3b",
         Kind.SIMULATED,
         f"AlphaEdit with P = I (L2 = 10, n = {config.n}, c = 0.75): R_t/R_0 follows T3b's mean field within "
-        f"{100 * MEAN_FIELD:.0f} % at t = n/2, n, 2n, 4n; it saturates",
+        f"{100 * MEAN_FIELD:.1f} % at t = n/2, n, 2n, 4n; it saturates",
         check,
-        lambda t: float(law()[t]),
-        lambda t: float(memoryless() ** t),
-        "R_t/R_0 = (1 + E[η²]c²/n)^t, the memoryless exponential",
+        lambda t: float(law(config.ridge)[t]),
+        lambda t: float(law(1.25 * config.ridge)[t]),
+        "R_t/R_0 follows the mean field of L2 = 12.5, which ends about 10 % below that of L2 = 10",
         command=command_line(config),
     )
 
@@ -291,10 +283,10 @@ def identity_experiments() -> tuple[GrowConfig, ...]:
 def identity_claim(seeds: int) -> Claim[float]:
     """T1 at every write of every rule; the subject is the share of the term η(1 − η)‖r‖² that is subtracted."""
     experiments = tuple(replace(config, seeds=seeds // 8) for config in identity_experiments())
-    runs = functools.cache(lambda: [path for config in experiments for path in run_seeds(config)])
+    runs = functools.cache(lambda: [(config.batch, path) for config in experiments for path in run_seeds(config)])
 
     def check(share: float) -> Evidence:
-        worst = max(_identity_error(path, share) for path in runs())
+        worst = max(_identity_error(path, batch, share) for batch, path in runs())
         return Evidence(worst < EXACT, measured=worst, expected=0.0, tolerance=EXACT)
 
     return Claim(
@@ -311,8 +303,12 @@ def identity_claim(seeds: int) -> Claim[float]:
     )
 
 
-def _identity_error(path: Path, share: float) -> float:
+def _identity_error(path: Path, batch: int, share: float) -> float:
     rows = path.rows
-    term = rows["eta"] * (1 - rows["eta"]) * rows["residual_norm"] ** 2 / rows["s"]
-    foretold = rows["predicted"] + (1 - share) * term
+    eta, s = rows["eta"], rows["s"]
+    term = eta * (1 - eta) * rows["residual_norm"] ** 2 / s
+    if batch == 1:  # T1 from the row's own norms, so that a wrong η, s or norm is a wrong change
+        foretold = eta * (rows["value_norm"] ** 2 - rows["readout_norm"] ** 2) / s - share * term
+    else:  # T2 needs the whole Gram matrix, which the row does not keep
+        foretold = rows["predicted"] + (1 - share) * term
     return float(((rows["change"] - foretold).abs() / rows["scale"]).max())

@@ -30,8 +30,8 @@ def spectrum(config: GrowConfig) -> NDArray[np.float64]:
     return values * (config.n / values.sum())
 
 
-def second_moment_growth(m: int, n: int, c: float) -> float:
-    """The growth factor of E[R²] per edit, for η = 1, isotropic Gaussian keys and δ uniform across Wk.
+def second_moments(m: int, n: int, c: float) -> NDArray[np.float64]:
+    """G, one write's effect on the second moments, for η = 1, isotropic Gaussian keys and δ uniform across Wk.
 
         (E R², E tr S²) ← G (E R², E tr S²),  S = WᵀW,  with A = (2c² + c⁴)/(n(n+2)), B = 2c²/(n(m−1)):
         G = [[1 + 2c²/n + c⁴/(n(n+2)),  2c⁴/(n(n+2))],  [A + B,  1 + 2A − B]]
@@ -42,17 +42,38 @@ def second_moment_growth(m: int, n: int, c: float) -> float:
         c: ‖δ‖/‖Wk‖.
 
     Returns:
-        G's largest eigenvalue: the pair of second moments is closed under the write, so this is exact.
+        G (2, 2), dimensionless; the pair is closed under the write, so this is exact.
 
     Source: T3; E k̂ᵢk̂ⱼk̂ₖk̂ₗ of a uniform direction, and E eeᵀ = (I − ŵŵᵀ)/(m − 1) of δ's direction.
 
-    >>> second_moment_growth(4, 8, 0.0)
-    1.0
+    >>> second_moments(4, 8, 0.0).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
     fourth, square = n * (n + 2), c * c
     a, b = (2 * square + square**2) / fourth, 2 * square / (n * (m - 1))
     top = [1 + 2 * square / n + square**2 / fourth, 2 * square**2 / fourth]
-    return float(np.linalg.eigvals(np.array([top, [a + b, 1 + 2 * a - b]])).real.max())
+    return np.array([top, [a + b, 1 + 2 * a - b]])
+
+
+def second_moment_growth(m: int, n: int, c: float) -> float:
+    """The growth factor of E[R²] per edit in the long run: the largest eigenvalue of `second_moments`.
+
+        E R²_t ~ ρ(G)ᵗ
+
+    Args:
+        m: the value dimension, at least 2.
+        n: the key dimension.
+        c: ‖δ‖/‖Wk‖.
+
+    Returns:
+        ρ(G), dimensionless.
+
+    Source: T3.
+
+    >>> second_moment_growth(4, 8, 0.0)
+    1.0
+    """
+    return float(np.linalg.eigvals(second_moments(m, n, c)).real.max())
 
 
 def typical_exponent(m: int, n: int, c: float) -> float:

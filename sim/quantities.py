@@ -61,11 +61,13 @@ def measure_quantities(config: GrowConfig, paths: Sequence[Path]) -> list[Quanti
         paths: what its seeds measured.
 
     Returns:
-        The rows of the table; T1's identity is always the last.
+        The rows of the table; T1's identity is always the last. Where seeds overflowed, the row before it counts
+        them: the others are survivors, so what they say of growth is too small.
 
-    Fewer than two finite seeds leave only T1.
+    Fewer than two finite seeds leave no growth or plateau.
     """
     whole = finite_paths(paths)
+    dropped = len(paths) - len(whole)
     table: list[Quantity] = []
     if len(whole) < 2:
         pass
@@ -77,6 +79,10 @@ def measure_quantities(config: GrowConfig, paths: Sequence[Path]) -> list[Quanti
         table = accumulation_quantities(config, whole)
     else:
         table = growth_quantities(config, whole)
+    if dropped:
+        table.append(
+            Quantity(f"seeds dropped of {len(paths)} (overflow: survivors bias growth down)", None, "", float(dropped))
+        )
     return [*table, Quantity("T1's relative error, worst write", 0.0, "=", worst_error(paths))]
 
 

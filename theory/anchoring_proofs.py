@@ -48,21 +48,22 @@ class Soft:
         decay: the factor d of the bound [η a² − d‖Wk‖²]/s on one change, for every direction of v.
         undirected: the factor d of the mean change [η²a² − d‖Wk‖²]/s when E[v | k, W] = 0.
         excited: a bound on E R' for keys with E[η x̂x̂ᵀ] ≥ μI.
+        ceiling: a bound on μ.
         plateau: a bound on lim sup E R_t.
     """
 
     decay: sympy.Expr
     undirected: sympy.Expr
     excited: sympy.Expr
+    ceiling: sympy.Expr
     plateau: sympy.Expr
 
 
-def prove_excitation(proof: Proof, mass: sympy.Expr, added: sympy.Expr, excited: sympy.Expr, ceiling: Any) -> None:
-    """Q ≥ μI, Q the second moment of x̂ (tr Q = mass = 1) or of √η x̂ (mass ≤ 1), bounds E R' and μ.
+def prove_excitation(proof: Proof, added: sympy.Expr, excited: sympy.Expr, ceiling: sympy.Expr) -> None:
+    """Q ≥ μI, Q = E[η x̂x̂ᵀ] with tr Q = E[η] ≤ 1, bounds E R' and μ.
 
     Args:
         proof: where the steps go.
-        mass: tr Q.
         added: what the write adds to R beside −tr(Y Q Yᵀ).
         excited: the asserted bound on E R'.
         ceiling: the asserted bound on μ.
@@ -76,7 +77,7 @@ def prove_excitation(proof: Proof, mass: sympy.Expr, added: sympy.Expr, excited:
     proof.follows(f"E R' ≤ {excited}", [], NORM + added - (EXCITATION * NORM + rest) <= excited)
     share = sympy.Symbol("tr(L·L)", nonnegative=True)
     trace = (EXCITATION * eye).trace() + share
-    proof.follows("tr Q bounds μ", [sympy.Eq(trace, mass), mass <= 1], EXCITATION <= ceiling)
+    proof.follows("tr Q ≤ 1 bounds μ", [trace <= 1], ceiling >= EXCITATION)
 
 
 def check_contraction(asserted: Contraction) -> Evidence:
@@ -92,7 +93,7 @@ def check_contraction(asserted: Contraction) -> Evidence:
     proof.equal("E‖W'‖² = R + a²E[1/s] − E[‖Wk‖²/s]", mean, asserted.isotropic)
     proof.say("any M, key law: with Y = W M^(−1/2), x = M^(1/2)k, ‖Wk‖²/s = tr(Y x̂x̂ᵀ Yᵀ), R = ‖Y‖²_F")
     proof.say("excitation: E x̂x̂ᵀ = Q ≥ μI, tr Q = E‖x̂‖² = 1")
-    prove_excitation(proof, sympy.S.One, LENGTH * INVERSE_S, asserted.excited, asserted.ceiling)
+    prove_excitation(proof, LENGTH * INVERSE_S, asserted.excited, asserted.ceiling)
     return proof.evidence(sympy.expand(mean), asserted)
 
 
@@ -105,12 +106,11 @@ def check_soft(asserted: Soft) -> Evidence:
     mean_zero = (ETA**2 * LENGTH - asserted.undirected * READ_SQ) / S
     proof.equal("if moreover E[v | k, W] = 0", CHANGE.subs(VALUE_READ, 0), mean_zero)
     proof.say("the bound's mean, with Y and x̂ of T5.contraction: E R' ≤ R + a²E[η/s] − tr(Y Q Yᵀ), Q = E[η x̂x̂ᵀ] ≥ μI")
-    mass = sympy.Symbol("E[η]", positive=True)
-    prove_excitation(proof, mass, LENGTH * SHARE_S, asserted.excited, sympy.S.One)
+    prove_excitation(proof, LENGTH * SHARE_S, asserted.excited, asserted.ceiling)
     after = sympy.Symbol("R'", nonnegative=True)
     away = after - asserted.plateau <= (1 - EXCITATION) * (NORM - asserted.plateau)
     proof.follows("R' − plateau ≤ (1−μ)(R − plateau)", [after <= asserted.excited], away)
-    proof.say("0 ≤ 1−μ < 1, so R_t − plateau is at most (1−μ)^t (R_0 − plateau), which tends to 0")
+    proof.say("μ ≤ 1/n, so 0 ≤ 1−μ < 1 and R_t − plateau is at most (1−μ)^t (R_0 − plateau), which tends to 0")
     return proof.evidence("[η a² − η‖Wk‖²]/s", asserted)
 
 
@@ -246,7 +246,7 @@ def claims() -> tuple[Claim[Any], ...]:
     plateau = LENGTH * n / (n - 2)
     excited = (1 - EXCITATION) * NORM + LENGTH * INVERSE_S
     contraction = Contraction((1 - 1 / n) * NORM + LENGTH * INVERSE_S, excited, 1 / n)
-    soft = Soft(ETA, ETA * (2 - ETA), excited.subs(INVERSE_S, SHARE_S), LENGTH * SHARE_S / EXCITATION)
+    soft = Soft(ETA, ETA * (2 - ETA), excited.subs(INVERSE_S, SHARE_S), 1 / n, LENGTH * SHARE_S / EXCITATION)
     return (
         Claim(
             "T5.contraction", "P7", Kind.PROVED,
@@ -262,11 +262,13 @@ def claims() -> tuple[Claim[Any], ...]:
             "direction of v, so for keys independent of the past, η in (0, 1] that k determines and E[η x̂x̂ᵀ] ≥ μI: "
             "E R' ≤ (1−μ)R + a²E[η/s] given W, and lim sup E R_t ≤ a²E[η/s]/μ; the factor of −‖Wk‖²/s is η(2−η), and "
             "a²'s is η², when E[v | k, W] = 0.",
-            check_soft, soft, replace(soft, decay=ETA * (2 - ETA)), "the constant η(2−η) holds for every direction of v",
+            check_soft, soft, replace(soft, decay=ETA * (2 - ETA)),
+            "the constant η(2−η) holds for every direction of v",
         ),
         Claim(
             "T5.fixed_point", "P7", Kind.PROVED,
-            "NAS, hard writes, keys N(0, I_n), n > 2: E R_t = R∞ + (1 − 1/n)^t (R_0 − R∞), R∞ = a²n/(n−2).",
+            "NAS, hard writes, keys N(0, I_n) independent of the past, n > 2: "
+            "E R_t = R∞ + (1 − 1/n)^t (R_0 − R∞), R∞ = a²n/(n−2).",
             check_fixed_point, plateau, plateau.subs(n, n - 1), "R∞ = a²(n−1)/(n−3)",
         ),
         Claim(
@@ -296,15 +298,15 @@ def claims() -> tuple[Claim[Any], ...]:
         Claim(
             "T5.bounded", "P7", Kind.PROVED,
             "With NAS the edited weight's norm stays bounded, for η = 1, a fixed positive definite M, keys independent "
-            "of the past, P(k = 0) = 0 and E[1/s] finite: true in the mean under persistent excitation (by the larger of "
-            "R_0 and a²E[1/s]/μ), false without it.",
+            "of the past, P(k = 0) = 0 and E[1/s] finite: true in the mean under persistent excitation (by the larger "
+            "of R_0 and a²E[1/s]/μ), false without it.",
             check_bounded, True, False, "bounded without excitation", Verdict.CONDITIONAL,
         ),
         Claim(
             "T5.single_edit", "P11", Kind.PROVED,
             "In a linear memory a hard write with NAS gives W'k = a v/‖v‖: the solved direction is kept (cosine 1), so "
-            "every choice by largest inner product with W'k is that of v; not in a transformer, where h = h_pre + v and "
-            "rescaling v also changes its weight against h_pre.",
+            "every choice by largest inner product with W'k is that of v; not in a transformer, where h = h_pre + v "
+            "and rescaling v also changes its weight against h_pre.",
             check_single_edit, sympy.Integer(1), sympy.Rational(1, 2), "a write of share 1/2 keeps the direction",
         ),
     )  # fmt: skip

@@ -168,8 +168,8 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T3.no_growth", "P2", Kind.PROVED,
-            "If E[‖v‖² | k, W] ≤ ‖Wk‖² for every key and W (α ≤ β key by key), E‖W‖²_{M⁻¹} does not grow, for any fixed "
-            "positive definite M, any key law with P(k = 0) = 0 and any η in (0, 1] that k determines.",
+            "If E[‖v‖² | k, W] ≤ ‖Wk‖² for every key and W (α ≤ β key by key), E‖W‖²_{M⁻¹} does not grow, for any "
+            "fixed positive definite M, any key law with P(k = 0) = 0 and any η in (0, 1] that k determines.",
             check_no_growth, sympy.Integer(1), sympy.Integer(2), "E[‖v‖² | k, W] ≤ 2‖Wk‖² suffices",
         ),
         Claim(
@@ -182,7 +182,8 @@ def claims() -> tuple[Claim[Any], ...]:
         Claim(
             "T3.jensen", "T3", Kind.PROVED,
             "Under T3.isotropic's law (isotropic keys, proportional values) with η = 1, the Lyapunov exponent "
-            "γ = lim sup (1/t) E log R_t of R = ‖W‖² is at most log(1 + c²/n): typical paths grow no faster than the mean.",
+            "γ = lim sup (1/t) E log R_t of R = ‖W‖² is at most log(1 + c²/n): typical paths grow no faster than the "
+            "mean.",
             check_jensen, sympy.log(1 + c**2 / n), sympy.log(1 + c**2 / n) / 2, "it is at most half of that",
         ),
         Claim(

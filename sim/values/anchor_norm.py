@@ -15,13 +15,16 @@ def anchor_norm(anchor: float, *, two_sided: bool = True, bias: Float[Tensor, " 
 
         v + b  ←  a (v + b)/‖v + b‖          (one-sided: ← min(1, a/‖v + b‖)(v + b))
 
+    A deviation: a request whose residual is zero (v = Wk) stays as it is, so that a dropped edit stays dropped. The
+    released code rescales v* also where the solve took no step (δ = 0) and the request was not dropped.
+
     Args:
         anchor: a > 0, in value units, measured once on the original model.
         two_sided: scale up as well as down, as published.
         bias: b (m,), the module's bias, where its output is Wk + b and the published rule anchors that output.
 
     Returns:
-        The transform. Values of norm zero and requests that ask for nothing are left alone.
+        The transform. Values of norm zero and requests with v = Wk are left alone.
 
     Raises:
         Misuse: the anchor is not positive and finite.

@@ -1,4 +1,4 @@
-"""The clamp of every Locate-and-Edit code base, relative to the read-out or absolute."""
+"""Clamps on a solved shift δ = v − Wk: relative to the read-out, as ROME clamps, or absolute."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ def clip_norm(*, ratio: float | None = None, limit: float | None = None) -> Tran
 
         δ ← min(1, c‖Wk‖/‖δ‖) δ          or          δ ← min(1, τ/‖δ‖) δ
 
+    ROME's released code clamps relative to the module's output Wk (`target_init`), with c = 4. The MEMIT family
+    clamps ‖δ‖ to c‖h‖ with c = 0.75, where h is the layer's output (the residual stream, of which Wk is one part):
+    its c is not the ratio here, and a bound c‖h‖ that does not follow ‖Wk‖ acts like an absolute one.
+
     Args:
-        ratio: c, dimensionless; 0.75 as published for the MEMIT family, 4 for ROME.
+        ratio: c = ‖δ‖/‖Wk‖ at most, dimensionless.
         limit: τ, in value units. Exactly one of the two is given.
 
     Returns:

@@ -64,11 +64,15 @@ def test_a_stream_that_overflows_is_reported_and_its_rows_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert grow(tmp_path / "run", "--clamp", "1e30") == 0
-    assert "3 of 3 seeds left the range of float64" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "WARNING: 3 of 3 seeds overflowed and are left out" in printed
+    assert "3 of 3 seeds left the range of float64" in printed
+    assert "seeds dropped of 3" in printed
     assert len(pd.read_parquet(tmp_path / "run" / "rows.parquet")) > 1
     assert grow(tmp_path / "at-once", "--clamp", "1e300") == 0
     summary = json.loads((tmp_path / "at-once" / "summary.json").read_text())
     assert summary["seeds_not_finite"] == 3
+    assert [row["measured"] for row in summary["quantities"] if row["name"].startswith("seeds dropped")] == [3]
     assert summary["quantities"][-1]["measured"] is None
 
 

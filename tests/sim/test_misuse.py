@@ -62,6 +62,7 @@ def test_a_zero_key_also_inside_a_batch() -> None:
         (torch.diag(torch.tensor([1.0, 1.0, 1.0, 0.0], dtype=torch.float64)), "singular.*add a ridge"),
         (torch.diag(torch.tensor([1.0, 1.0, 1.0, -1.0], dtype=torch.float64)), "singular.*add a ridge"),
         (torch.ones(4, 4, dtype=torch.float64), "singular.*add a ridge"),
+        (torch.diag(torch.tensor([1.0, 1.0, 1.0, 1e-16], dtype=torch.float64)), "singular.*add a ridge"),
         (torch.full((4, 4), float("nan"), dtype=torch.float64), "NaN or infinity"),
         (torch.ones(4, 4, dtype=torch.float64).triu() + torch.eye(4, dtype=torch.float64), "not symmetric"),
     ],
@@ -71,6 +72,10 @@ def test_an_unusable_covariance(covariance: Tensor, message: str) -> None:
         with pytest.raises(Misuse, match=message) as error:
             make_rule(covariance)
         one_line(error)
+
+
+def test_a_covariance_that_float64_still_resolves_is_taken() -> None:
+    rome(torch.diag(torch.tensor([1.0, 1.0, 1.0, 1e-12], dtype=torch.float64)))
 
 
 def test_rome_refuses_a_batch() -> None:

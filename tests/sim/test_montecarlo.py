@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
 
+from sim.anchor import PilotAnchor
 from sim.config import GrowConfig
 from sim.montecarlo import (
     Path,
     exponents,
     finite_paths,
+    make_memory,
     mean_factors,
     plateaus,
     relative_paths,
+    run_seed,
     run_seeds,
     student_interval,
 )
@@ -24,6 +29,7 @@ from sim.prediction import (
     anisotropic_radius,
     growth_factor,
     second_moment_growth,
+    second_moments,
     spectrum,
     typical_exponent,
 )
@@ -61,6 +67,9 @@ def test_estimators_on_a_table_written_by_hand() -> None:
     assert exponents([path], 1).tolist() == pytest.approx([math.log(4) / 2])
     assert relative_paths([path]).tolist() == [[1.0, 9.0, 4.0, 16.0]]
     assert plateaus([path], 0).tolist() == []
+    anchored = path._replace(anchor=PilotAnchor(2.0, 0.1, 10, 0))
+    assert plateaus([anchored], 0).tolist() == [6 / 4]
+    assert plateaus([anchored], 1).tolist() == [8 / 4]
     broken = Path(rows.assign(finite=[True, True, False]), None)
     assert finite_paths([path, broken]) == [path]
 
@@ -91,6 +100,26 @@ def test_first_and_second_moments_of_growth_in_an_independent_simulation() -> No
     ratio = (growth**2).mean() / (early**2).mean()
     error = ratio * math.hypot((growth**2).std() / (growth**2).mean() / 200, (early**2).std() / (early**2).mean() / 200)
     assert abs(ratio - second_moment_growth(m, n, c) ** 4) < 4 * error
+
+
+@pytest.mark.parametrize(("m", "n", "c"), [(2, 3, 1.5), (4, 3, 1.0)])
+def test_the_second_moments_after_one_write(m: int, n: int, c: float) -> None:
+    """E R² and E tr S² of one write on a fixed weight, by sampling keys and shifts, within four standard errors."""
+    random, count = np.random.default_rng(5), 200_000
+    weight = random.normal(size=(m, n)) * np.linspace(0.5, 2.0, n)
+    key, drawn = random.normal(size=(count, n)), random.normal(size=(count, m))
+    key /= np.linalg.norm(key, axis=1, keepdims=True)
+    read = key @ weight.T
+    drawn -= read * ((read * drawn).sum(1) / (read**2).sum(1))[:, None]
+    shift = c * drawn * np.sqrt((read**2).sum(1) / (drawn**2).sum(1))[:, None]
+    after = weight + shift[:, :, None] * key[:, None, :]
+    gram = after @ after.transpose(0, 2, 1)
+    sampled = np.stack([np.trace(gram, axis1=1, axis2=2) ** 2, (gram**2).sum(axis=(1, 2))], axis=1)
+    start = weight @ weight.T
+    foretold = second_moments(m, n, c) @ [np.trace(start) ** 2, (start**2).sum()]
+    error = sampled.std(axis=0) / math.sqrt(count)
+    assert (error < 0.01 * foretold).all()
+    assert (abs(sampled.mean(axis=0) - foretold) < 4 * error).all()
 
 
 @pytest.mark.parametrize(("m", "n", "c"), [(2, 3, 0.5), (4, 8, 1.0), (16, 32, 2.0)])
@@ -138,6 +167,10 @@ def test_theory_is_silent_where_it_has_no_law() -> None:
     assert growth_factor(GrowConfig(rule="memit", anisotropy=3.0)) is None
     assert growth_factor(GrowConfig(values="free")) is None
     assert growth_factor(GrowConfig(rule="memit", batch=2)) is None
+    assert growth_factor(GrowConfig(values="turned")) == (1.0, "=")
+    assert growth_factor(GrowConfig(values="turned", rule="memit")) is None
+    assert growth_factor(GrowConfig(values="turned", rule="alphaedit")) is None
+    assert growth_factor(GrowConfig(values="turned", anisotropy=3.0)) is None
     approximate = growth_factor(GrowConfig(anisotropy=30.0, n=8))
     assert approximate is not None
     assert approximate.relation == "≈"
@@ -162,7 +195,20 @@ def test_tables_count_what_stayed_finite() -> None:
     assert steps["seeds"].max() == 3
     assert np.isfinite(steps["weight_norm_median"]).all()
     quantities = measure_quantities(config, paths)
-    assert [row.name for row in quantities] == ["T1's relative error, worst write"]
+    assert [row.name.split(" of ")[0] for row in quantities] == ["seeds dropped", "T1's relative error, worst write"]
+    assert quantities[0].measured == 3
+
+
+def test_a_table_over_survivors_counts_the_seeds_that_are_missing() -> None:
+    config = GrowConfig(m=3, n=4, edits=12, seeds=4)
+    whole = run_seeds(config)
+    lost = whole[3]._replace(rows=whole[3].rows.assign(finite=[True] * 11 + [False]))
+    assert not [row for row in measure_quantities(config, whole) if "dropped" in row.name]
+    rows = measure_quantities(config, [*whole[:3], lost])
+    counted = [row for row in rows if row.name.startswith("seeds dropped of 4")]
+    assert [row.measured for row in counted] == [1]
+    assert rows[0] == measure_quantities(replace(config, seeds=3), whole[:3])[0]
+    assert rows[-1].name.startswith("T1")
 
 
 def test_a_run_is_its_seeds() -> None:
@@ -171,3 +217,11 @@ def test_a_run_is_its_seeds() -> None:
     pd.testing.assert_frame_equal(whole[1].rows, part[0].rows)
     shifted = run_seeds(GrowConfig(m=3, n=4, edits=5, seeds=2, seed=1))
     pd.testing.assert_frame_equal(whole[2].rows, shifted[1].rows)
+
+
+def test_repetition_i_draws_from_the_seed_plus_i() -> None:
+    config = GrowConfig(m=3, n=4, edits=2, seeds=4, seed=5)
+    for index in range(4):
+        memory = make_memory(config, torch.Generator().manual_seed(5 + index))
+        drawn = run_seed(config, index).rows["weight_norm"].iloc[0]
+        assert drawn == pytest.approx(float(memory.weight.norm()), rel=1e-12)

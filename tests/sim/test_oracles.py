@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.editor import Edit, Solver, editor, step
-from sim.rules.alphaedit import alphaedit, null_space
+from sim.rules.alphaedit import alphaedit, energy_threshold, null_space
 from sim.rules.memit import memit
 from sim.rules.rome import rome
 
@@ -94,6 +94,36 @@ def test_one_key_identity_in_numpy(m: int, n: int, seed: int, ridge: float) -> N
     change = np.trace(after @ (ridge * covariance) @ after.T) - np.trace(weight @ (ridge * covariance) @ weight.T)
     size = np.trace(after @ (ridge * covariance) @ after.T)
     assert abs(change - expected) <= 1e-12 * (size + abs(expected))
+
+
+@pytest.mark.claim("S3.identity")
+@pytest.mark.parametrize("u", [1, 3])
+@pytest.mark.parametrize("shrink", [0.5, 3.0])
+def test_what_a_write_says_of_itself(u: int, shrink: float) -> None:
+    """s and η are means over the batch; `scale` adds the sizes of T1's terms, also where they cancel."""
+    weight, keys, _, covariance = draw(4, 6, u, 7)
+    readouts = weight @ keys
+    residuals = (shrink - 1) * readouts  # shrinking makes the cross term negative, and the square term never is
+    rule = editor(memit(torch.tensor(covariance), weighting=2.0))
+    edit = Edit(torch.tensor(keys), torch.tensor(readouts), torch.tensor(readouts + residuals))
+    info = step(rule, edit, rule.init(torch.tensor(weight)), torch.tensor(weight))[2]
+    gram = keys.T @ np.linalg.solve(2 * covariance, keys)
+    gains = np.linalg.inv(np.eye(u) + gram)
+    cross = 2 * np.trace(residuals @ gains @ readouts.T)
+    square = np.trace(residuals @ gains @ gram @ gains.T @ residuals.T)
+    assert square > 0
+    assert bool(cross < 0) == (shrink < 1)
+    found = [float(x) for x in (info.s, info.eta, info.predicted, info.scale)]
+    eta = sum((gains @ gram)[i, i] for i in range(u)) / u
+    expected = [sum(gram[i, i] for i in range(u)) / u, eta, cross + square, abs(cross) + abs(square)]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.009, 0.005), (0.02, 0.02), (0.05, 0.045), (0.11, 0.48)])
+def test_the_energy_threshold_by_hand(share: float, expected: float) -> None:
+    """The spectrum's partial sums are 0.01, 0.04, 0.1 and 1."""
+    covariance = torch.diag(torch.tensor([0.9, 0.03, 0.01, 0.06], dtype=torch.float64))
+    assert energy_threshold(covariance, share) == pytest.approx(expected)
 
 
 def test_null_space_thresholds() -> None:

@@ -118,6 +118,12 @@ def test_the_standard_error_is_that_of_repeated_pilots() -> None:
     assert float(claimed.mean()) == pytest.approx(float(means.std()), rel=0.08)
 
 
+def test_the_standard_error_by_hand() -> None:
+    """Winsorised to 1, 2, 3, 4, 4: variance 6.8/4, over (4/5)√5."""
+    norms = torch.tensor([4.0, 1.0, 100.0, 3.0, 2.0], dtype=torch.float64)
+    assert float(standard_error(norms, 0.2)) == pytest.approx(math.sqrt(1.7) / (0.8 * math.sqrt(5)), rel=1e-12)
+
+
 def test_the_pilot_anchor_of_columns_and_vectors() -> None:
     pilot = pilot_anchor(lambda i: torch.full((4, 2), float(i)), 20, trim=0.1)
     assert (pilot.pilots, pilot.dropped) == (40, 4)

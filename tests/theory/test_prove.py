@@ -4,7 +4,8 @@ import pytest
 import sympy
 import z3
 
-from theory.prove import Proof, solve, to_z3, vanishing
+from theory.claim import Claim, Kind, examine
+from theory.prove import Proof, Undecided, solve, to_z3, vanishing
 from theory.trace_algebra import Algebra
 
 x, y = sympy.symbols("x y", real=True)
@@ -78,6 +79,49 @@ def test_translation_keeps_value_and_refuses_what_is_not_real_arithmetic():
     assert solve([to_z3(sympy.Not(sympy.Ne(x, 1), evaluate=False)), to_z3(sympy.Eq(x, 1))])[0] == "sat"
     with pytest.raises(ValueError, match="not real arithmetic"):
         to_z3(sympy.log(p))
+
+
+def test_z3_giving_up_decides_neither_a_claim_nor_its_twin(monkeypatch):
+    def check(threshold):
+        proof = Proof()
+        proof.follows("it", [x > 1], x > threshold)
+        return proof.evidence()
+
+    claim = Claim("X.it", "arithmetic", Kind.PROVED, "x > 1 gives x > 0", check, 0, 2, "x > 1 gives x > 2")
+    assert examine(claim).twin_rejected
+    answers, decide = [], z3.Solver.check
+
+    def unknown_after(decided):
+        def answer(solver):
+            answers.append(z3.unknown if len(answers) >= decided else decide(solver))
+            return answers[-1]
+
+        return answer
+
+    for decided in range(4):  # the hypotheses and the negation of the claim, then those of the twin
+        answers.clear()
+        monkeypatch.setattr(z3.Solver, "check", unknown_after(decided))
+        with pytest.raises(Undecided, match="z3 gave up on 1 < x"):
+            examine(claim)
+        assert len(answers) == decided + 1
+
+
+def test_an_equivalence_of_three_relations_is_refused():
+    three = sympy.Equivalent(x > 0, y > 0, p > q, evaluate=False)
+    with pytest.raises(ValueError, match="relates 3 parts"):
+        to_z3(three)
+    with pytest.raises(ValueError, match="relates 3 parts"):
+        Proof().follows("it", [], three)
+
+
+def test_one_name_for_two_symbols_is_refused():
+    other = sympy.Symbol("x", positive=True)
+    with pytest.raises(ValueError, match="two symbols are named x"):
+        to_z3(x < other)
+    with pytest.raises(ValueError, match="two symbols are named x"):
+        Proof().follows("it", [other > 1], x > 0)
+    with pytest.raises(ValueError, match="two symbols are named x"):
+        Proof().follows("it", [x > 1, other > 2], y**2 >= 0)
 
 
 def test_vanishing_leaves_what_is_not_zero():

@@ -200,6 +200,12 @@ MISTAKES = {
     "does not shorten": lambda: Algebra({"A": ("n", "n")}, (), (("A A", {"A A A": 1}),)),
     "replaces n×1 by n×n": lambda: Algebra({"A": ("n", "n"), "k": ("n", 1)}, (), (("A k", {"A": 1}),)),
     "passes through dimension 1": lambda: Algebra({"k": ("n", 1)}, (), (("k kᵀ", {"": 1}),)),
+    r"A B = I\(m\) and B A = I\(n\) hold together only for square": lambda: Algebra(
+        {"A": ("m", "n"), "B": ("n", "m")}, (), inverses("A", "B")
+    ),
+    r"Uᵀ U = I\(p\) and U Uᵀ = I\(n\) hold together": lambda: Algebra(
+        {"U": ("n", "p")}, (), (("Uᵀ U", {"": 1}), ("U Uᵀ", {"": 1}))
+    ),
     "do not come to an end": lambda: Algebra(
         {"A": ("n", "n"), "B": ("n", "n")}, (), (*commuting("A", "B"), *commuting("B", "A"))
     )("A B"),
