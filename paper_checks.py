@@ -75,8 +75,8 @@ def jobs(level: str) -> tuple[Any, ...]:
     from real_models.jobs import Job
 
     quick = level == "quick"
-    edits, short = (300, 60) if quick else (1000, 400)
-    edit = ("real_models", "edit", "--layers", "{layer}", "--rule")
+    edits, short = (600, 60) if quick else (1000, 400)
+    edit = ("real_models", "edit", "--layers", "{layer}", "--checkpoint-every", "100" if quick else "50", "--rule")
     anchor = ("--anchor", "--pilots", "50" if quick else "80")
     trials = ("--layer-trials", "8" if quick else "60", "--score-trials", "20" if quick else "60")
     return (
@@ -262,15 +262,14 @@ def print_table(rows: Sequence[Row]) -> None:
     from rich.table import Table
 
     table = Table(title="twin: whether the planted false statement was rejected")
-    for heading in ("id", "kind", "verdict", "found", "expected", "twin", "s"):
+    for heading in ("id", "verdict", "found", "twin", "s"):
         table.add_column(heading, no_wrap=True)
     for row in rows:
         interval = "" if row.interval is None else f" [{row.interval[0]:.4g}, {row.interval[1]:.4g}]"
         rejected = {True: "yes", False: "NO", None: "-"}[row.twin_rejected]
-        found, expected = (
-            text if len(text) <= 28 else f"{text[:27]}…" for text in (number(row.measured), number(row.expected))
-        )
-        table.add_row(row.id, row.kind, row.verdict, found + interval, expected, rejected, f"{row.seconds:.1f}")
+        found = number(row.measured)
+        found = found + interval if len(found) <= 28 else f"{found[:27]}…"
+        table.add_row(row.id, row.verdict, found, rejected, f"{row.seconds:.1f}")
     Console(markup=False, highlight=False).print(table)
 
 

@@ -21,6 +21,8 @@ STRAIGHT = 0.9
 """R² from which log ‖W‖ counts as a straight line."""
 STRONG = 0.8
 """Size of a rank correlation that the account calls strong."""
+DOUBLING = np.log(2)
+"""Growth of log ‖W‖ below which a line, a root and an exponential look alike."""
 STEADY = 0.5
 """Exponential growth keeps its rate: the stream's second half has at least this share of the first half's."""
 FRACTION = 0.5
@@ -128,9 +130,12 @@ def growth_claim(plain: Run, anchored: Run) -> Claim[Run]:
         middle = len(log_norm) // 2
         early, late = log_norm[middle] - log_norm[0], log_norm[-1] - log_norm[middle]
         return Evidence(
-            rate.low > 0 and late >= STEADY * early and line.r_squared >= max(STRAIGHT, straight),
+            log_norm[-1] - log_norm[0] >= DOUBLING
+            and rate.low > 0
+            and late >= STEADY * early
+            and line.r_squared >= max(STRAIGHT, straight),
             measured=rate.mean,
-            expected=f"positive and steady; R² of log ‖W‖ at least {STRAIGHT} and that of ‖W‖",
+            expected=f"a doubling at a steady rate; R² of log ‖W‖ at least {STRAIGHT} and that of ‖W‖",
             interval=(rate.low, rate.high),
             steps=(
                 f"R² of log ‖W‖ against edits {line.r_squared:.3f}, of ‖W‖ {straight:.3f}",
