@@ -120,16 +120,17 @@ def decide(claims: Sequence[Claim[Any]], out: Path, level: str) -> list[Row]:
     torch.set_num_threads(1)
     measured = [claim for claim in claims if claim.kind == "measured"]
     rows: dict[str, Row] = {}
-    with display() as (report, advance):
+    with display(level) as (report, advance):
         runner = Runner(out / "runs", report)
         try:
             listed = jobs(level) if measured else ()
             first = runner.start(listed[0]) if listed else None
             free = [runner.start(job) for job in listed[1:] if not job.needs_layer]
+            advance(0, len(claims))
             for claim in claims:
                 if claim not in measured:
-                    advance(len(claims))
                     rows[claim.id] = examined(claim)
+                    advance(1, len(claims))
             layer = first.result()["layer"] if first else None
             waiting: list[Future[Any]] = [runner.start(job, layer) for job in listed if job.needs_layer]
             for future in (*free, *waiting):
@@ -137,8 +138,8 @@ def decide(claims: Sequence[Claim[Any]], out: Path, level: str) -> list[Row]:
         finally:
             runner.stop()
         for claim in measured:
-            advance(len(claims))
             rows[claim.id] = examined(claim)
+            advance(1, len(claims))
     return [rows[claim.id] for claim in claims]
 
 
@@ -166,7 +167,7 @@ def examined(claim: Claim[Any]) -> Row:
 
 
 @contextmanager
-def display() -> Iterator[tuple[Callable[[str, int | None], None], Callable[[int], None]]]:
+def display(level: str) -> Iterator[tuple[Callable[[str, int | None], None], Callable[[int, int], None]]]:
     """A bar for the claims and one for every run: count, time spent, time left, on stderr."""
     from rich.console import Console
     from rich.progress import (
@@ -179,7 +180,7 @@ def display() -> Iterator[tuple[Callable[[str, int | None], None], Callable[[int
     )
 
     columns = (TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    totals = {job.name: job.steps or 1 for job in jobs("quick")}
+    totals = {job.name: job.steps or 1 for job in jobs(level)}
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         tasks = {}
 
@@ -189,10 +190,10 @@ def display() -> Iterator[tuple[Callable[[str, int | None], None], Callable[[int
             elif step is not None:
                 progress.update(tasks[name], completed=step)
 
-        def advance(total: int) -> None:
+        def advance(done: int, total: int) -> None:
             if "claims" not in tasks:
-                tasks["claims"] = progress.add_task("claims", total=total, completed=-1)
-            progress.advance(tasks["claims"])
+                tasks["claims"] = progress.add_task("claims", total=total)
+            progress.advance(tasks["claims"], done)
 
         yield report, advance
 
@@ -262,14 +263,13 @@ def print_table(rows: Sequence[Row]) -> None:
     from rich.table import Table
 
     table = Table(title="twin: whether the planted false statement was rejected")
-    for heading in ("id", "verdict", "found", "twin", "s"):
-        table.add_column(heading, no_wrap=True)
+    for heading, least in (("id", 24), ("verdict", 15), ("twin", 4), ("found", 20)):
+        table.add_column(heading, no_wrap=True, min_width=least)
     for row in rows:
         interval = "" if row.interval is None else f" [{row.interval[0]:.4g}, {row.interval[1]:.4g}]"
         rejected = {True: "yes", False: "NO", None: "-"}[row.twin_rejected]
         found = number(row.measured)
-        found = found + interval if len(found) <= 28 else f"{found[:27]}…"
-        table.add_row(row.id, row.verdict, found, rejected, f"{row.seconds:.1f}")
+        table.add_row(row.id, row.verdict, rejected, found + interval if len(found) <= 28 else f"{found[:27]}…")
     Console(markup=False, highlight=False).print(table)
 
 

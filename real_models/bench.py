@@ -77,6 +77,8 @@ def set_up(config: EditConfig) -> Bench:
         raise Misuse(
             f"model {config.model!r} and data {config.data!r} do not go together; the world needs both or none"
         )
+    if config.model == "world" and config.text is not None:
+        raise Misuse(f"--text {config.text} is not read with the world, which brings its own text; leave it out")
     if config.model == "world":
         from real_models.train import load_world_model
         from real_models.world import WorldConfig
@@ -118,6 +120,10 @@ def check(config: EditConfig) -> None:
         raise Misuse(f"--essence is {config.solve.essence!r}; it needs exactly one {{}} for the subject")
     if config.metric == "covariance" and config.rule != "rome":
         raise Misuse(f"--metric is ROME's choice of C; {config.rule} always measures C, so leave --metric out")
+    if config.rule != "memit" and config.weighting is not None:
+        raise Misuse(f"--weighting is MEMIT's λ; {config.rule} has none, so leave it out")
+    if config.rule != "alphaedit" and (config.ridge is not None or config.threshold is not None):
+        raise Misuse(f"--ridge and --threshold are AlphaEdit's; {config.rule} has neither, so leave them out")
     if config.anchor and config.pilots < 2:
         raise Misuse(f"--pilots is {config.pilots}; an anchor needs at least 2")
     if not config.anchor and (config.one_sided or config.drop is not None):

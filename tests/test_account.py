@@ -142,3 +142,27 @@ def test_help_loads_nothing_heavy(module):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_readme_has_the_two_lines_and_its_python_runs(capsys):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("pip install")]
+    assert lines == ["pip install -e '.[test]' && paper-checks", "pip install -e '.[test]' && pytest"]
+    (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(compile(block, "README.md", "exec"), {})
+    eta, norm = map(float, capsys.readouterr().out.split())
+    assert 0 < eta < 1 < norm
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", text):
+        assert (ROOT / picture).exists()
+
+
+def test_every_command_of_the_readme_parses():
+    """Each line is given --help in place of running: an option that no longer exists would end with status 2."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^python -m (theory|sim|real_models|figures) (\w+)(.*)$", text, flags=re.MULTILINE)
+    assert len(commands) >= 7
+    for room, name, rest in commands:
+        known = subprocess.run(
+            [sys.executable, "-m", room, name, "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+        ).stdout
+        assert all(option in known for option in re.findall(r"--[a-z-]+", rest)), (room, name)

@@ -159,6 +159,9 @@ def test_a_finished_run_is_not_run_again(tiny_gpt2, tmp_path, monkeypatch):
         (["--rule", "alphaedit", "--energy", "3"], "between 0 and 1"),
         (["--essence", "is a"], "exactly one {}"),
         (["--model", "world"], "do not go together"),
+        (["--model", "world", "--data", "world"], "brings its own text"),
+        (["--weighting", "3"], "--weighting is MEMIT's"),
+        (["--ridge", "3"], "--ridge and --threshold are AlphaEdit's"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(tiny_gpt2, tmp_path, monkeypatch, capsys, more, message):
