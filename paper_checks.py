@@ -259,17 +259,18 @@ def plain(row: Row) -> dict[str, Any]:
 
 def print_table(rows: Sequence[Row]) -> None:
     """Print the account to the terminal, long normal forms cut short; claims.json has them whole."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="twin: whether the planted false statement was rejected")
-    for heading, least in (("id", 24), ("verdict", 15), ("twin", 4), ("found", 20)):
-        table.add_column(heading, no_wrap=True, min_width=least)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption="twin: whether the planted false statement was rejected")
+    for heading in ("id", "verdict", "twin", "found"):
+        table.add_column(heading, no_wrap=True)
     for row in rows:
-        interval = "" if row.interval is None else f" [{row.interval[0]:.4g}, {row.interval[1]:.4g}]"
+        interval = "" if row.interval is None else f" [{row.interval[0]:.3g}, {row.interval[1]:.3g}]"
         rejected = {True: "yes", False: "NO", None: "-"}[row.twin_rejected]
         found = number(row.measured)
-        table.add_row(row.id, row.verdict, rejected, found + interval if len(found) <= 28 else f"{found[:27]}…")
+        table.add_row(row.id, row.verdict, rejected, found + interval if len(found) <= 26 else f"{found[:25]}…")
     Console(markup=False, highlight=False).print(table)
 
 
