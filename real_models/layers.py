@@ -69,7 +69,7 @@ def by_layer(rows: Sequence[Row]) -> dict[int, dict[str, Any]]:
 def best_layer(table: dict[int, dict[str, Any]]) -> int:
     """The layer of highest efficacy; of equals, the one that spares most neighbours, then the first.
 
-    >>> best_layer({0: {"efficacy": 90, "specificity_exact": 99}, 1: {"efficacy": 95, "specificity_exact": 50}})
+    >>> best_layer({0: {"efficacy": 90.0, "specificity_exact": 99.0}, 1: {"efficacy": 95.0, "specificity_exact": 50.0}})
     1
     """
 

@@ -18,7 +18,7 @@ TEXTS = ["the home of s1 is o1 .", "a s2 .", "s3 is a home of the s4"]
 
 @pytest.fixture
 def model(tiny):
-    net = AutoModelForCausalLM.from_pretrained(tiny.model).eval()
+    net = AutoModelForCausalLM.from_pretrained(tiny.model, dtype=torch.float64).eval()
     return adapter_for(net), AutoTokenizer.from_pretrained(tiny.model)
 
 
@@ -29,7 +29,7 @@ def test_it_is_the_mean_outer_product_of_every_tokens_key(model):
         ids = torch.tensor([tokenizer(text)["input_ids"]])
         outer += [torch.outer(key, key).double() for key in trace(adapter, ids, 1).keys[0]]
     expected = torch.stack(outer).mean(0)
-    torch.testing.assert_close(covariance(adapter, tokenizer, TEXTS, 1, batch_size=2), expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(covariance(adapter, tokenizer, TEXTS, 1, batch_size=2), expected)
 
 
 def test_the_cache_is_keyed_by_model_text_and_layer(model, tmp_path):
