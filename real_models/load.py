@@ -69,6 +69,10 @@ def _looks_local(name: str) -> bool:
 
 def _load_transformers(name: str, dtype: torch.dtype, local: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a local folder or a hub name through transformers."""
+    config = Path(name) / "config.json"
+    if local and config.is_file() and config.read_bytes().lstrip()[:1] == b"[":
+        # Some versions of transformers index into it before anyone can look.
+        raise Misuse(f"{name} has no config.json that names a model_type; pass a model's own folder")
     try:
         fields, _ = PreTrainedConfig.get_config_dict(name, local_files_only=local)
     except REFUSALS as error:
