@@ -18,8 +18,9 @@ from real_models.config import EditConfig
 from real_models.evaluate import evaluate_edits, perplexity
 from real_models.layers import best_layer, by_layer, single_edits
 from real_models.sequence import Layered, Row, edit_once
-from sim.results import claim_folder, finish, load_state, read_json, save_state
+from sim.results import claim_folder, finish, load_state, read_json, release_folder, save_state
 from sim.state import flatten_state, restore_state
+from theory.command import Misuse
 
 
 @dataclass
@@ -61,7 +62,12 @@ def run_edits(config: EditConfig, out: Path, track: Track) -> dict[str, Any]:
     if known and (out / "summary.json").exists():
         return read_json(out / "summary.json")
     start = time.monotonic()
-    progress = restore(bench, out, track)
+    try:
+        progress = restore(bench, out, track)
+    except Misuse:
+        if not known:
+            release_folder(out)
+        raise
     status = "finished"
     with interruption() as interrupted:
         for request in track(bench.stream[progress.step :], f"edits from {progress.step}"):

@@ -123,6 +123,12 @@ def claim_folder(folder: Path, config: object) -> bool:
     return False
 
 
+def release_folder(folder: Path) -> None:
+    """Undo `claim_folder` for a run that could not begin, so that a corrected command finds the place free."""
+    (folder / "config.json").unlink()
+    folder.rmdir()
+
+
 def plain(config: object) -> dict[str, Any]:
     """A config dataclass as JSON values."""
     if not is_dataclass(config) or isinstance(config, type):
