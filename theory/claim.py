@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from theory.step import Step
+
 Subject = TypeVar("Subject")
 
 
@@ -39,7 +41,8 @@ class Evidence:
         expected: what the subject asserts it should be.
         tolerance: the largest deviation that the check accepts; 0 for exact proofs.
         interval: a confidence interval of `measured`, where one exists.
-        steps: the derivation, one line a step, as `python -m theory show` prints it.
+        steps: the derivation or the check's notes, one line each.
+        proof: the derivation's steps, each with the prover that closed it; empty for what is not derived.
     """
 
     established: bool
@@ -48,6 +51,7 @@ class Evidence:
     tolerance: float = 0.0
     interval: tuple[float, float] | None = None
     steps: tuple[str, ...] = ()
+    proof: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)

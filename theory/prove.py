@@ -1,28 +1,37 @@
-"""Deciding steps of a proof: zero tests, real arithmetic by z3, exact numbers; each step leaves a line to read."""
+"""Deciding the steps of a proof: each is closed by a prover of its own, and leaves a line to read.
+
+| step | prover | says |
+|---|---|---|
+| `say` | none | a definition, or an argument in words |
+| `equal` | trace algebra, or computer algebra | a difference has normal form 0 |
+| `follows` | z3 | an inequality holds for all reals: its negation is unsatisfiable |
+| `holds` | exact numbers | a relation between exact numbers is true |
+| `certified` | ball arithmetic | an expression is positive on a whole box |
+| `agree` | two routes | two independent computations arrive at one number |
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import sympy
 import z3
 
+from theory.agreement import gap
+from theory.balls import Box, positive_on
 from theory.claim import Evidence
+from theory.real_arithmetic import Undecided, named_apart, solve, to_z3
+from theory.step import Prover, Step
 from theory.trace_algebra import Expression
 
-PATIENCE = 20_000  # milliseconds for one z3 query; those of this package take under a second
-
-
-class Undecided(RuntimeError):
-    """z3 found neither a proof nor a countermodel: the step says nothing of the claim, nor of its twin."""
+__all__ = ["Proof", "Undecided", "named_apart", "solve", "to_z3", "vanishing"]
 
 
 @dataclass
 class Proof:
-    """A derivation as it is made: its lines, and whether every step so far was accepted.
+    """A derivation as it is made: its steps, and whether every one so far was accepted.
 
     >>> x, y = sympy.symbols("x y", real=True)
     >>> proof = Proof()
@@ -34,12 +43,26 @@ class Proof:
     True
     """
 
-    lines: list[str] = field(default_factory=list)
-    accepted: bool = True
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether every step so far was accepted."""
+        return all(step.accepted for step in self.steps)
+
+    @property
+    def lines(self) -> list[str]:
+        """The derivation as text."""
+        return [line for step in self.steps for line in step.lines()]
+
+    def add(self, step: Step) -> bool:
+        """Append a step; returns whether its prover accepted it."""
+        self.steps.append(step)
+        return step.accepted
 
     def say(self, line: str) -> None:
         """Add a line that defines or concludes and needs no decision."""
-        self.lines.append(line)
+        self.add(Step(line))
 
     def equal(self, name: str, left: Any, right: Any) -> bool:
         """Accept left = right when their difference has normal form 0.
@@ -54,15 +77,9 @@ class Proof:
         """
         difference = left - right
         if isinstance(left, Expression):
-            same, shown = difference.is_zero(), str(difference)
-            sides = (str(left), str(right))
-        else:
-            rest = vanishing(difference)
-            same, shown, sides = rest == 0, str(sympy.factor(rest)), (str(left), str(right))
-        self.say(f"{name}: {sides[0]}")
-        self.say(f"    = {sides[1]}" if same else f"    differs from {sides[1]} by {shown}: rejected")
-        self.accepted &= same
-        return same
+            return self.add(Step(name, Prover.TRACES, difference.is_zero(), str(difference), left, right))
+        rest = vanishing(difference)
+        return self.add(Step(name, Prover.SYMBOLS, rest == 0, str(sympy.factor(rest)), left, right))
 
     def follows(self, name: str, hypotheses: Iterable[Any], conclusion: Any) -> bool:
         """Accept an implication between inequalities over the reals when z3 finds its negation unsatisfiable.
@@ -89,27 +106,59 @@ class Proof:
         assumed = [to_z3(part) for part in given]
         example, _ = solve(assumed)
         counter, countermodel = solve([*assumed, z3.Not(to_z3(conclusion))])
-        self.say(f"{name}: z3 is asked for {', '.join(map(str, given))} and not ({conclusion})")
+        asked = f"{name}: z3 is asked for {', '.join(map(str, given))} and not ({conclusion})"
         holds = counter == "unsat" and example == "sat"
         if holds:
-            self.say("    unsatisfiable: it follows for all reals")
+            found = "unsatisfiable: it follows for all reals"
         elif counter == "unsat":
-            self.say(f"    the hypotheses alone are {example}: rejected as empty")
+            found = "no numbers satisfy the hypotheses"
         else:
-            self.say(f"    {counter} {countermodel}: rejected")
-        self.accepted &= holds
-        return holds
+            found = f"{counter} {countermodel}"
+        return self.add(Step(asked, Prover.REALS, holds, found))
 
     def holds(self, name: str, fact: Any) -> bool:
         """Accept a relation between exact numbers, or any decided truth value."""
         true = bool(fact)
-        self.say(f"{name}: {'true' if true else 'false: rejected'}")
-        self.accepted &= true
-        return true
+        return self.add(Step(name, Prover.NUMBERS, true, "true" if true else "false"))
+
+    def certified(self, name: str, expression: Any, box: Mapping[sympy.Symbol, Box], *, depth: int = 24) -> bool:
+        """Accept expression > 0 on a whole box of parameters, by ball arithmetic with subdivision.
+
+        Args:
+            name: what is positive.
+            expression: rational functions, exp, log and rational powers of the box's symbols.
+            box: symbol -> (low, high), exact rationals.
+            depth: how often one edge may be halved before the step is given up.
+
+        Returns:
+            Whether every piece of the box was certified; False when some point of it is a counterexample.
+
+        Raises:
+            Undecided: neither, at this depth.
+        """
+        sure, found = positive_on(sympy.sympify(expression), box, depth=depth)
+        edges = ", ".join(f"{low} ≤ {symbol} ≤ {high}" for symbol, (low, high) in box.items())
+        return self.add(Step(f"{name}: {expression} > 0 for {edges}", Prover.BALLS, sure, found))
+
+    def agree(self, name: str, left: Any, right: Any, rtol: float = 1e-12) -> bool:
+        """Accept two independent computations of one number that agree.
+
+        Args:
+            name: the number.
+            left: its value by the first route: an exact number, an mpmath number or a float.
+            right: by the second.
+            rtol: the largest accepted difference, relative to the larger of the two.
+
+        Returns:
+            Whether both are finite and agree.
+        """
+        apart = gap(left, right)
+        found = f"{left} and {right} lie {float(apart):.1e} apart, relative; accepted up to {rtol:.0e}"
+        return self.add(Step(name, Prover.ROUTES, bool(apart <= rtol), found))
 
     def evidence(self, measured: Any = "", expected: Any = "") -> Evidence:
         """What the derivation found."""
-        return Evidence(self.accepted, str(measured), str(expected), steps=tuple(self.lines))
+        return Evidence(self.accepted, str(measured), str(expected), steps=tuple(self.lines), proof=tuple(self.steps))
 
 
 def vanishing(expression: Any) -> sympy.Expr:
@@ -121,86 +170,3 @@ def vanishing(expression: Any) -> sympy.Expr:
     """
     reduced = sympy.cancel(sympy.sympify(expression))
     return reduced if reduced == 0 else sympy.cancel(sympy.simplify(sympy.gammasimp(reduced)))
-
-
-def solve(relations: Sequence[z3.BoolRef]) -> tuple[str, str]:
-    """z3's answer ("sat", "unsat") and its model as text.
-
-    Raises:
-        Undecided: z3 answered "unknown", after `PATIENCE` or for want of a method.
-    """
-    solver = z3.Solver()
-    solver.set("timeout", PATIENCE)
-    solver.add(*relations)
-    answer = solver.check()
-    if answer == z3.unknown:
-        raise Undecided(f"z3 gave up on {', '.join(map(str, relations))}: {solver.reason_unknown()}")
-    if answer != z3.sat:
-        return str(answer), ""
-    model = solver.model()
-    return str(answer), ", ".join(sorted(f"{name} = {model[name]}" for name in model.decls() if name.arity() == 0))
-
-
-def named_apart(*parts: Any) -> list[sympy.Symbol]:
-    """The symbols of some expressions, sorted; z3 knows a symbol by its name alone.
-
-    Raises:
-        ValueError: two symbols of one name, whose assumptions differ: z3 would take them for one number.
-    """
-    symbols = sorted(set().union(*(part.free_symbols for part in parts)), key=str)
-    for one, other in pairwise(symbols):
-        if one.name == other.name:
-            raise ValueError(
-                f"two symbols are named {one.name}, and sympy assumes different things of them; rename one"
-            )
-    return symbols
-
-
-def to_z3(expression: Any) -> Any:
-    """The same relation or rational function in z3's language, every symbol a real.
-
-    Raises:
-        ValueError: a function that real arithmetic does not have, an equivalence of other than two relations, or one
-            name for two symbols.
-
-    >>> x = sympy.Symbol("x")
-    >>> to_z3(x**2 >= sympy.Rational(1, 3))
-    1/3 <= x*x
-    """
-    named_apart(expression)
-    if expression.is_Rational:
-        return z3.Q(expression.p, expression.q)
-    if expression.is_Symbol:
-        return z3.Real(expression.name)
-    if expression in (sympy.true, sympy.false):
-        return z3.BoolVal(expression == sympy.true)
-    parts = [] if expression.is_Pow else [to_z3(part) for part in expression.args]
-    match expression:
-        case sympy.Add():
-            return z3.Sum(parts)
-        case sympy.Mul():
-            return z3.Product(parts)
-        case sympy.Pow(base=base, exp=sympy.Integer() as power):
-            product = z3.Product([to_z3(base)] * abs(int(power)))
-            return product if power > 0 else 1 / product
-        case sympy.GreaterThan():
-            return parts[0] >= parts[1]
-        case sympy.StrictGreaterThan():
-            return parts[0] > parts[1]
-        case sympy.LessThan():
-            return parts[0] <= parts[1]
-        case sympy.StrictLessThan():
-            return parts[0] < parts[1]
-        case sympy.Equivalent() if len(parts) != 2:
-            raise ValueError(f"{expression} relates {len(parts)} parts; write it as equivalences of two")
-        case sympy.Equality() | sympy.Equivalent():
-            return parts[0] == parts[1]
-        case sympy.Unequality():
-            return parts[0] != parts[1]
-        case sympy.And():
-            return z3.And(parts)
-        case sympy.Or():
-            return z3.Or(parts)
-        case sympy.Not():
-            return z3.Not(parts[0])
-    raise ValueError(f"{expression} is not real arithmetic; z3 decides sums, products, quotients and comparisons")

@@ -60,7 +60,7 @@ def test_a_countermodel_is_reported_and_empty_hypotheses_are_named():
     proof.follows("it", [sympy.Eq(x, 3)], x > 4)
     proof.follows("it", [x > 1, x < 0], x > 5)
     assert "x = 3" in proof.lines[1]
-    assert "rejected as empty" in proof.lines[3]
+    assert "no numbers satisfy the hypotheses: rejected" in proof.lines[3]
 
 
 def test_one_rejected_step_rejects_the_proof():

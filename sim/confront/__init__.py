@@ -1,0 +1,1 @@
+"""Predictions of theory beside Monte Carlo, one family a file."""
