@@ -6,17 +6,16 @@ in a process of its own, while proofs and simulations go on beside them.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from theory.claim import Claim, Verdict, examine
+from theory.claim import Claim, Verdict
 from theory.command import Misuse, guarded
+from theory.row import Row, examined, plain
 
 ACCOUNT = Path(__file__).parent / "paper_checks.md"
 
@@ -35,29 +34,9 @@ class Options:
     """Rewrite paper_checks.md from this run; only with every claim."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the account, as claims.json holds it; `twin_rejected` is None for what was not measured."""
-
-    id: str
-    source: str
-    kind: str
-    statement: str
-    verdict: str
-    measured: str | float
-    expected: str | float
-    tolerance: float
-    interval: tuple[float, float] | None
-    seconds: float
-    command: str
-    steps: tuple[str, ...]
-    twin: str
-    twin_rejected: bool | None
-
-
 def unmeasured(id: str, statement: str, why: str) -> Row:
     """A claim of the paper that nothing here decides, and why."""
-    return Row(id, id, "measured", statement, Verdict.NOT_MEASURED, "", why, 0.0, None, 0.0, "", (), "", None)
+    return Row(id, id, "measured", statement, Verdict.NOT_MEASURED, "", why, 0.0, None, 0.0, "", (), (), "", None)
 
 
 UNMEASURED = (
@@ -143,29 +122,6 @@ def decide(claims: Sequence[Claim[Any]], out: Path, level: str) -> list[Row]:
     return [rows[claim.id] for claim in claims]
 
 
-def examined(claim: Claim[Any]) -> Row:
-    """Check a claim and its twin, and put what was found into a row."""
-    start = time.monotonic()
-    outcome = examine(claim)
-    found = outcome.evidence
-    return Row(
-        id=claim.id,
-        source=claim.source,
-        kind=claim.kind,
-        statement=claim.statement,
-        verdict=outcome.verdict,
-        measured=found.measured,
-        expected=found.expected,
-        tolerance=found.tolerance,
-        interval=found.interval,
-        seconds=round(time.monotonic() - start, 2),
-        command=claim.command,
-        steps=found.steps,
-        twin=claim.twin_statement,
-        twin_rejected=outcome.twin_rejected,
-    )
-
-
 @contextmanager
 def display(level: str) -> Iterator[tuple[Callable[[str, int | None], None], Callable[[int, int], None]]]:
     """A bar for the claims and one for every run: count, time spent, time left, on stderr."""
@@ -246,17 +202,6 @@ def table_line(row: Row) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
-def plain(row: Row) -> dict[str, Any]:
-    """A row as strict JSON: a number that is not finite becomes text."""
-
-    def strict(value: Any) -> Any:
-        if isinstance(value, float) and not math.isfinite(value):
-            return str(value)
-        return [strict(part) for part in value] if isinstance(value, list | tuple) else value
-
-    return {name: strict(value) for name, value in asdict(row).items()}
-
-
 def print_table(rows: Sequence[Row]) -> None:
     """Print the account to the terminal, long normal forms cut short; claims.json has them whole."""
     from rich.box import SIMPLE_HEAD
@@ -282,7 +227,7 @@ def run(options: Options) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     rows = decide(claims, options.out, options.level)
     from figures.gallery import draw_all
-    from sim.results import write_json, write_text
+    from theory.files import write_json, write_text
 
     if not options.only:
         rows += UNMEASURED

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from real_models.adapters.adapter import Adapter
 from real_models.trace import trace
-from sim.results import write_atomically
 from theory.command import Misuse
+from theory.files import write_atomically
 
 
 def covariance(

@@ -24,8 +24,9 @@ from real_models.cache import cache_folder
 from real_models.documents import Questions, ask, document_batches, encode_statements, world_tokenizer
 from real_models.recipe import TrainConfig
 from real_models.world import World, WorldConfig, make_world
-from sim.results import read_json, sha256, write_json
+from sim.results import read_json, sha256
 from theory.command import Misuse
+from theory.files import write_json
 
 MANIFEST = "manifest.json"
 

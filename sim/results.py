@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,49 +24,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from theory.command import Misuse
+from theory.files import write_atomically, write_json
 
 SCHEMA = 1
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file through a temporary neighbour: fsync, then rename, so that no reader ever sees half of it.
-
-    Args:
-        path: where the file shall stand.
-        write: writes the whole content to the path it is given.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON atomically."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
-    write_text(path, text)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows as a parquet table, atomically."""
     frame = pd.DataFrame(list(rows))
     write_atomically(path, lambda place: frame.to_parquet(place, index=False))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
-
-    def write(place: Path) -> None:
-        place.write_text(text, encoding="utf-8")
-
-    write_atomically(path, write)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -9,9 +9,10 @@ import pytest
 from real_models.claims import claims
 from real_models.finished import Run
 from real_models.jobs import Job, Runner, forget_stale, step_of
-from sim.results import finish, provenance, write_json
+from sim.results import finish, provenance
 from theory.claim import Verdict, examine
 from theory.command import Misuse
+from theory.files import write_json
 
 EDITS = 200
 

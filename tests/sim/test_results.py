@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from sim import results
-from sim.results import claim_folder, finish, load_state, save_state, write_atomically, write_json
+from sim.results import claim_folder, finish, load_state, save_state
 from theory.command import Misuse
+from theory.files import write_atomically, write_json
 
 
 @dataclass(frozen=True)
