@@ -1,13 +1,18 @@
-"""`python -m theory check` decides every claim; `python -m theory show T1` prints proofs step by step."""
+"""`python -m theory`: decide every claim, print or typeset proofs, predict growth from a sample of keys."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from theory.command import dispatch
+
+if TYPE_CHECKING:
+    from theory.step import Step
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,8 @@ class Check:
 
     only: tuple[str, ...] = ()
     """ids ("T1.rome") or families ("T1"); all without it"""
+    json: Path | None = None
+    """also write the rows as JSON, in the format of claims.json"""
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,8 @@ class Show:
 
     name: tyro.conf.Positional[str]
     """an id ("T1.rome") or a family ("T1")"""
+    latex: Path | None = None
+    """write the derivations as a compilable appendix instead of printing them"""
 
 
 def check(config: Check) -> int:
@@ -33,36 +42,55 @@ def check(config: Check) -> int:
     from rich.table import Table
 
     from theory.catalogue import select
-    from theory.claim import examine
+    from theory.files import check_place, write_json
+    from theory.progress import progress_bar
+    from theory.row import examined, plain
 
-    outcomes = [examine(claim) for claim in select(config.only)]
+    check_place(config.json)
+    rows = [examined(claim) for claim in progress_bar(select(config.only), "claims")]
     table = Table("id", "kind", "verdict", "twin rejected", "statement")
-    for outcome in outcomes:
-        claim = outcome.claim
-        row = (claim.id, claim.kind, outcome.verdict, "yes" if outcome.twin_rejected else "NO", claim.statement)
-        table.add_row(*map(str, row))
+    for row in rows:
+        table.add_row(row.id, row.kind, row.verdict, "yes" if row.twin_rejected else "NO", row.statement)
     console = Console(markup=False, highlight=False)
     console.print(table)
-    accepted = [outcome.claim.id for outcome in outcomes if not outcome.twin_rejected]
-    console.print(f"{len(outcomes)} claims checked, {len(outcomes) - len(accepted)} twins rejected")
+    accepted = [row.id for row in rows if not row.twin_rejected]
+    slowest = max(rows, key=lambda row: row.seconds)
+    console.print(f"{len(rows)} claims checked, {len(rows) - len(accepted)} twins rejected")
+    console.print(f"{sum(row.seconds for row in rows):.1f} s, the slowest {slowest.id} with {slowest.seconds:.1f} s")
+    if config.json:
+        write_json(config.json, [plain(row) for row in rows])
+        console.print(f"wrote {config.json}")
     return 1 if accepted else 0
 
 
 def show(config: Show) -> int:
-    """Print each selected claim, its derivation, and the step at which the twin fails."""
+    """Print each selected claim, its derivation, and the step at which the twin fails; or typeset them all."""
     from theory.catalogue import select
+    from theory.files import check_place, write_text
+    from theory.latex import document
 
-    accepted = 0
-    for claim in select((config.name,)):
-        evidence, twin = claim.check(claim.subject), claim.check(claim.twin)
-        verdict = claim.verdict if evidence.established else "false as stated: the proof fails"
-        print(f"{claim.id} [{claim.kind}] {verdict} (source {claim.source})\n{claim.statement}")
-        print(*(f"  {line}" for line in evidence.steps), sep="\n")
-        print(f"  Twin: {claim.twin_statement}.")
-        failing = [line.strip() for line in twin.steps if line.endswith("rejected")]
-        print(*(f"    {line}" for line in failing), sep="\n", end="\n\n")
-        accepted += twin.established
-    return 1 if accepted else 0
+    check_place(config.latex)
+    chosen = select((config.name,))
+    decided = [(claim, claim.check(claim.subject), claim.check(claim.twin)) for claim in chosen]
+    if config.latex:
+        write_text(config.latex, document(decided))
+        print(f"wrote {len(decided)} derivations to {config.latex}; pdflatex compiles it")
+    else:
+        for claim, evidence, twin in decided:
+            verdict = claim.verdict if evidence.established else "false as stated: the proof fails"
+            print(f"{claim.id} [{claim.kind}] {verdict} (source {claim.source})\n{claim.statement}")
+            for step in evidence.proof:
+                print(*(f"  {line}" for line in marked(step)), sep="\n")
+            print(f"  Twin: {claim.twin_statement}.")
+            failing = [line.strip() for line in twin.steps if line.endswith("rejected")]
+            print(*(f"    {line}" for line in failing), sep="\n", end="\n\n")
+    return 1 if any(twin.established for _, _, twin in decided) else 0
+
+
+def marked(step: Step) -> tuple[str, ...]:
+    """A step's lines, the last with the prover that closed it; an argument in words carries no mark."""
+    *before, last = step.lines()
+    return (*before, last if step.prover == "in words" else f"{last}  [{step.prover}]")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from theory.command import Misuse
+
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file through a temporary neighbour: fsync, then rename, so that no reader ever sees half of it.
@@ -40,3 +42,10 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write JSON atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, sort_keys=False) + "\n")
+
+
+def check_place(path: Path | None) -> None:
+    """Raise Misuse, before any work is done, when a file asked for cannot stand where it is asked for."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        why = "is a folder" if path.is_dir() else f"lies in {path.parent}, which does not exist"
+        raise Misuse(f"{path} {why}; name a file in a folder that exists")

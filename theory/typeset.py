@@ -1,0 +1,169 @@
+"""From the symbols that proofs are written in (‖W‖²_{M⁻¹}, x̂ᵀ, Σ) to LaTeX that pdflatex understands."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import sympy
+
+from theory.trace_algebra import Expression, Word
+
+SYMBOLS = {
+    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "ζ": r"\zeta", "η": r"\eta",
+    "θ": r"\theta", "κ": r"\kappa", "λ": r"\lambda", "μ": r"\mu", "ν": r"\nu", "ξ": r"\xi", "π": r"\pi", "ρ": r"\rho",
+    "σ": r"\sigma", "τ": r"\tau", "φ": r"\varphi", "χ": r"\chi", "ψ": r"\psi", "ω": r"\omega", "ϕ": r"\phi",
+    "Γ": r"\Gamma", "Δ": r"\Delta", "Θ": r"\Theta", "Λ": r"\Lambda", "Σ": r"\Sigma", "Φ": r"\Phi", "Ψ": r"\Psi",
+    "Ω": r"\Omega", "Π": r"\Pi", "‖": r"\|", "≤": r"\leq", "≥": r"\geq", "≠": r"\neq", "≈": r"\approx", "∞": r"\infty",
+    "√": r"\surd", "∫": r"\int", "·": r"\cdot", "×": r"\times", "−": "-", "⟂": r"\perp", "⊥": r"\perp", "∈": r"\in",
+    "→": r"\to", "←": r"\leftarrow", "⇒": r"\Rightarrow", "⇔": r"\Leftrightarrow", "∝": r"\propto", "±": r"\pm",
+    "⟨": r"\langle", "⟩": r"\rangle", "∘": r"\circ", "∑": r"\sum", "∏": r"\prod", "∂": r"\partial", "∇": r"\nabla",
+    "⊂": r"\subset", "⊆": r"\subseteq", "∪": r"\cup", "∩": r"\cap", "⌊": r"\lfloor", "⌋": r"\rfloor", "∼": r"\sim",
+    "⊗": r"\otimes", "⊙": r"\odot", "½": r"\tfrac12", "¼": r"\tfrac14", "…": r"\ldots", "ℝ": r"\mathbb{R}",
+    "∅": r"\emptyset",    "⪰": r"\succeq",
+    "⪯": r"\preceq", "∀": r"\forall", "∃": r"\exists", "ℓ": r"\ell", "≡": r"\equiv", "≪": r"\ll",
+    "≫": r"\gg", "ₖ": "_{k}", "′": "'", "∖": r"\setminus", "⁄": "/",
+}  # fmt: skip
+"""Every symbol of the derivations, as mathematics."""
+
+RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ᵀᵗⁿⁱᵖ⁽⁾ᵏᵇᶜᵈʲˢᵘ", "0123456789-+Ttnip()kbcdjsu", strict=True))
+LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ᵢⱼₖₗₘₙₚₛₜₓ", "0123456789+-()ijklmnpstx", strict=True))
+ACCENTS = {"\u0302": r"\hat", "\u0303": r"\tilde", "\u0304": r"\bar", "\u0305": r"\bar", "\u0307": r"\dot"}
+MARKS = set(SYMBOLS) | set(RAISED) | set(LOWERED) | set(ACCENTS) | set("_^=<>")
+FUNCTIONS = ("tr", "ln", "log", "exp", "lim", "sup", "inf", "min", "max", "det", "rank", "sin", "cos", "var")
+PLAIN = re.compile(rf"(?:{'|'.join(FUNCTIONS)}|(?<![A-Za-z])[a-z](?![a-z])|[A-Z]|(?<=[A-Z])[a-z]|[0-9()\[\]+/*'.,|-])+")
+"""What may stand in a formula although it holds no symbol: numbers, brackets, single letters, functions."""
+ESCAPED = {
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "–": "--", "—": "---", "’": "'", "“": "``", "”": "''", "é": r"\'e", "ö": r'\"o', "ü": r'\"u', "§": r"\S{}",
+}  # fmt: skip
+"""What stands for itself in words, in TeX."""
+
+
+def text(line: str) -> str:
+    r"""A line of a derivation: words as words, and every word that holds a symbol as mathematics.
+
+    Args:
+        line: the line, in the symbols of `SYMBOLS`.
+
+    Returns:
+        LaTeX in plain ASCII.
+
+    Raises:
+        ValueError: a character that nothing here knows how to typeset.
+
+    >>> print(text("so ‖W‖²_{M⁻¹} ≤ R_0 holds"))
+    so $\|W\|^{2}_{M^{-1}} \leq R_{0}$ holds
+    """
+    words = spread(line).split(" ")
+    sure = [bool(set(word) & MARKS) for word in words]
+    near = [[*sure[max(i - 1, 0) : i], *sure[i + 1 : i + 2]] for i in range(len(words))]
+    math = [one or joins(word, sides) for word, one, sides in zip(words, sure, near, strict=True)]
+    return " ".join(typeset(word) if one else prose(word) for word, one in zip(words, math, strict=True)).replace(
+        "$ $", " "
+    )
+
+
+def joins(word: str, sides: list[bool]) -> bool:
+    """Whether a word without symbols belongs to the mathematics beside it, such as the 0 of "≥ 0"; "a" only between."""
+    bare = word.strip(",.;:")
+    short = PLAIN.fullmatch(bare) is not None and bool(bare)
+    return short and (all(sides) if bare in {"a", "A", "I"} else any(sides))
+
+
+def spread(source: str) -> str:
+    """Accents as marks of their own behind the letter; relations such as ≠ stay whole."""
+    return unicodedata.normalize("NFD", source).replace("=\u0338", "≠")
+
+
+def typeset(word: str) -> str:
+    """A word as mathematics, its punctuation outside."""
+    inner = word.rstrip(".,;:")
+    return f"${formula(inner)}${word[len(inner) :]}" if inner else word
+
+
+def prose(word: str) -> str:
+    """A word of ordinary text."""
+    return "".join(escape(letter) for letter in unicodedata.normalize("NFC", word))
+
+
+def escape(letter: str) -> str:
+    """One letter of ordinary text."""
+    if letter in ESCAPED:
+        return ESCAPED[letter]
+    if not letter.isascii():
+        raise ValueError(f"the character {letter!r} ({unicodedata.name(letter, 'unnamed')}) has no LaTeX here; add it")
+    return letter
+
+
+def formula(source: str) -> str:
+    r"""A formula in symbols as the inside of LaTeX's mathematics.
+
+    >>> print(formula("k̂ᵀC⁻¹k̂/s_min"))
+    \hat{k}^{T}C^{-1}\hat{k}/s_{\mathrm{min}}
+    """
+    spelled = re.sub("(.)([" + "".join(ACCENTS) + "])", lambda pair: f"{ACCENTS[pair[2]]}{{{pair[1]}}}", spread(source))
+    for marks, sign in ((RAISED, "^"), (LOWERED, "_")):
+        run = "([" + "".join(marks) + "]+)"
+        spelled = re.sub(run, lambda found, m=marks, s=sign: f"{s}{{{''.join(m[x] for x in found[1])}}}", spelled)  # type: ignore[misc]
+    spelled = re.sub(r"([_^])\(([^()]*)\)", r"\1{\2}", spelled)
+    spelled = re.sub(r"([_^])([A-Za-z]+|[0-9]+)", r"\1{\2}", spelled)
+    spelled = re.sub(r"√(?:\(([^()]*)\)|(\w))", lambda found: rf"\sqrt{{{found[1] or found[2]}}}", spelled)
+    spelled = re.sub(r"(?<![\\A-Za-z])(?:([a-z]{3,})|(tr|ln))(?![A-Za-z])", r"\\mathrm{\1\2}", spelled)
+    spelled = "".join(f"{SYMBOLS[x]} " if SYMBOLS.get(x, "").startswith("\\") else SYMBOLS.get(x, x) for x in spelled)
+    spelled = re.sub(r"(\\[a-z]+) (?=[^A-Za-z])", r"\1", re.sub(r"\\\| ", r"\\|", spelled)).rstrip()
+    spelled = balanced(separate(spelled.replace("%", r"\%").replace("#", r"\#").replace("&", r"\&")))
+    unknown = {letter for letter in spelled if not letter.isascii()}
+    if unknown:
+        raise ValueError(
+            f"the characters {', '.join(map(repr, sorted(unknown)))} of {source} have no LaTeX here; add them"
+        )
+    return spelled
+
+
+def separate(source: str) -> str:
+    """Put an empty group between two superscripts or two subscripts, which TeX refuses to stack."""
+    group = r"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}"
+    for sign, other in ((r"\^", "['^]"), ("_", "_")):
+        source = re.sub(rf"({sign}{group})(?={other})", r"\1{}", source)
+    return source
+
+
+def balanced(source: str) -> str:
+    """Braces that belong to no group are shown as braces: a set, or half of an index that a space cut off."""
+    depth, opened = 0, []
+    pieces = list(source)
+    for at, letter in enumerate(pieces):
+        if letter == "{" and (at == 0 or pieces[at - 1] != "\\"):
+            opened.append(at)
+            depth += 1
+        elif letter == "}" and (at == 0 or pieces[at - 1] != "\\"):
+            if opened:
+                opened.pop()
+            else:
+                pieces[at] = r"\}"
+    for at in opened:
+        pieces[at] = r"\{"
+    return re.sub(r"([_^])\\\{", r"\1{}\\{", "".join(pieces))
+
+
+def expression(value: object) -> str:
+    """A side of an equation: a matrix expression, a sympy expression, or anything else as it prints."""
+    if isinstance(value, Expression):
+        terms = [f"{factor(c)}{word(w, value)}" for w, c in value.terms.items() if sympy.cancel(c) != 0]
+        return " + ".join(terms) or "0"
+    if isinstance(value, sympy.Basic):
+        return separate(sympy.latex(value, symbol_names={s: formula(s.name) for s in value.free_symbols}))
+    return formula(str(value))
+
+
+def factor(coefficient: sympy.Expr) -> str:
+    """A coefficient in front of a word; 1 is not written."""
+    found = sympy.factor(coefficient)
+    return "" if found == 1 else rf"\left({expression(found)}\right)\,"
+
+
+def word(letters: Word, value: Expression) -> str:
+    """A product of matrices."""
+    return r"\,".join(formula(letter) for letter in letters) or f"I_{{{formula(str(value.rows))}}}"
