@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from real_models.config import EditCommand, LayersCommand
-from theory.command import dispatch
+from real_models.config import EditCommand, KeysCommand, LayersCommand
+from theory.command import Misuse, dispatch
 
 
 def edit(command: EditCommand) -> int:
@@ -45,6 +45,25 @@ def layers(command: LayersCommand) -> int:
     return 0
 
 
+def keys(command: KeysCommand) -> int:
+    """Read and write the keys of a stream."""
+    from real_models.bench import set_up
+    from real_models.keys import stream_keys, write_keys
+    from theory.files import check_place
+    from theory.progress import progress_bar
+
+    check_place(command.out)
+    if not command.run.layers:
+        raise Misuse("keys are read at one layer; name it with --layers, such as --layers 5")
+    quiet_transformers()
+    bench = set_up(command.run)
+    layer = bench.adapter.check_layer(command.run.layers[-1])
+    found = stream_keys(bench, layer, progress_bar)
+    write_keys(found, bench.adapter.weight(layer), command.out)
+    print(f"wrote {found.shape[0]} keys of dimension {found.shape[1]} at layer {layer} to {command.out}")
+    return 0
+
+
 def quiet_transformers() -> None:
     """Leave the terminal to this command: no loading bars, no advice about attention masks."""
     from transformers.utils import logging
@@ -58,6 +77,7 @@ def main() -> int:
     commands: dict[str, tuple[type, Callable[[Any], int]]] = {
         "edit": (EditCommand, edit),
         "layers": (LayersCommand, layers),
+        "keys": (KeysCommand, keys),
     }
     return dispatch("python -m real_models", "Sequential edits on transformers.", commands)
 

@@ -115,3 +115,13 @@ class LayersCommand:
     """What is measured."""
     out: Path = Path("results/layers")
     """The measurement's folder."""
+
+
+@dataclass(frozen=True)
+class KeysCommand:
+    """Write the keys of a stream at one layer, and its weight, for `python -m theory predict`."""
+
+    run: Annotated[EditConfig, tyro.conf.arg(name="")] = field(default_factory=EditConfig)
+    """Model and data; `--edits` keys at the last of `--layers`."""
+    out: Path = Path("keys.safetensors")
+    """The file: `keys` (edits, n) and `weight` (m, n)."""

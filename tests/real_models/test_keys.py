@@ -1,0 +1,47 @@
+"""The keys that theory reads are the keys that the run writes at."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from real_models.__main__ import keys
+from real_models.bench import make_editors, set_up
+from real_models.config import EditConfig, KeysCommand, SolveConfig
+from real_models.keys import stream_keys
+from real_models.sequence import edit_once
+from theory.command import Misuse
+
+
+@pytest.fixture
+def config():
+    return EditConfig(edits=5, layers=(0,), pilots=2, solve=SolveConfig(steps=2, prefixes=0))
+
+
+def test_keys_stay_what_they_are_while_the_layer_is_edited(config):
+    bench = set_up(config)
+    before = stream_keys(bench, 0, lambda items, title: items)
+    assert before.shape == (5, bench.adapter.weight(0).shape[1])
+    layered = make_editors(bench, [0], None)
+    for request, key in zip(bench.stream, before, strict=True):
+        rows, layered, finite = edit_once(bench.editable, request, layered, config.solve)
+        assert finite
+        assert rows[0]["key_norm"] == pytest.approx(float(key.norm()), rel=1e-5)
+    after = stream_keys(bench, 0, lambda items, title: items)
+    torch.testing.assert_close(after, before)
+
+
+def test_the_command_writes_keys_and_weight(config, tmp_path):
+    target = tmp_path / "keys.safetensors"
+    assert keys(KeysCommand(config, target)) == 0
+    found = load_file(target)
+    assert found["keys"].shape == (5, found["weight"].shape[1])
+    assert found["keys"].dtype == torch.float64
+
+
+def test_misuse_is_named_before_a_model_is_loaded(tmp_path):
+    with pytest.raises(Misuse, match="name it with --layers"):
+        keys(KeysCommand(EditConfig(), tmp_path / "keys.safetensors"))
+    with pytest.raises(Misuse, match="does not exist"):
+        keys(KeysCommand(EditConfig(layers=(0,)), tmp_path / "nowhere" / "keys.safetensors"))
