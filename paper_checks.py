@@ -60,6 +60,7 @@ def jobs(level: str) -> tuple[Any, ...]:
     trials = ("--layer-trials", "8" if quick else "60", "--score-trials", "20" if quick else "60")
     return (
         Job("layers", ("real_models", "layers", *trials)),
+        Job("keys", ("real_models", "keys", "--layers", "{layer}", "--edits", str(edits))),
         Job("rome", (*edit, "rome", "--edits", str(edits)), edits),
         Job("rome-anchored", (*edit, "rome", "--edits", str(edits), *anchor), edits),
         Job("memit", (*edit, "memit", "--edits", str(short)), short),

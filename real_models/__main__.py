@@ -48,19 +48,23 @@ def layers(command: LayersCommand) -> int:
 def keys(command: KeysCommand) -> int:
     """Read and write the keys of a stream."""
     from real_models.bench import set_up
-    from real_models.keys import stream_keys, write_keys
-    from theory.files import check_place
+    from real_models.keys import FILE, stream_keys, write_keys
+    from sim.results import claim_folder, finish, read_json
     from theory.progress import progress_bar
 
-    check_place(command.out)
-    if not command.run.layers:
+    config = command.read.run
+    if not config.layers:
         raise Misuse("keys are read at one layer; name it with --layers, such as --layers 5")
     quiet_transformers()
-    bench = set_up(command.run)
-    layer = bench.adapter.check_layer(command.run.layers[-1])
-    found = stream_keys(bench, layer, progress_bar)
-    write_keys(found, bench.adapter.weight(layer), command.out)
-    print(f"wrote {found.shape[0]} keys of dimension {found.shape[1]} at layer {layer} to {command.out}")
+    bench = set_up(config)
+    layer = bench.adapter.check_layer(config.layers[-1])
+    if not (claim_folder(command.out, command.read) and (command.out / "summary.json").exists()):
+        found = stream_keys(bench, layer, progress_bar)
+        write_keys(found, bench.adapter.weight(layer), command.out / FILE)
+        facts = {"keys": found.shape[0], "n": found.shape[1], "layer": layer, "seed": config.seed}
+        finish(command.out, {"status": "finished", **facts}, {})
+    summary = read_json(command.out / "summary.json")
+    print(f"{summary['keys']} keys of dimension {summary['n']} at layer {summary['layer']}: {command.out / FILE}")
     return 0
 
 

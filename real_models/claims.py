@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from real_models.finished import Run
+from real_models.forecast_claims import forecast_claim
 from theory.claim import Claim, Evidence, Kind, Verdict
 from theory.fits import COINTEGRATED, Line, Rate, fit_line, mean_rate
 
@@ -33,15 +34,15 @@ def claims(runs: Mapping[str, Run]) -> tuple[Claim[Any], ...]:
     """The measured claims.
 
     Args:
-        runs: finished runs on the trained transformer: "layers" (single edits), "rome" and "rome-anchored" (C = I),
-            "memit" and "alphaedit".
+        runs: finished runs on the trained transformer: "layers" (single edits), "keys" (of the stream), "rome" and
+            "rome-anchored" (C = I), "memit" and "alphaedit".
 
     Returns:
         The claims; their checks read the folders when they are run.
     """
     plain, anchored = runs["rome"], runs["rome-anchored"]
     return (
-        identity_claim({name: run for name, run in runs.items() if name != "layers"}),
+        identity_claim({name: run for name, run in runs.items() if name not in ("layers", "keys")}),
         single_edit_claim(runs["layers"]),
         growth_claim(plain, anchored),
         bounded_claim(plain, anchored),
@@ -50,6 +51,7 @@ def claims(runs: Mapping[str, Run]) -> tuple[Claim[Any], ...]:
             scaling_claim(plain, runs["memit"], column, symbol)
             for column, symbol in (("v0_norm", "v0"), ("solved_norm", "v*"))
         ),
+        forecast_claim(plain, runs["keys"]),
         collapse_claim(plain),
         specificity_claim(plain, anchored),
     )

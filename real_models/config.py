@@ -118,10 +118,18 @@ class LayersCommand:
 
 
 @dataclass(frozen=True)
-class KeysCommand:
-    """Write the keys of a stream at one layer, and its weight, for `python -m theory predict`."""
+class KeysConfig:
+    """A reading of keys."""
 
     run: Annotated[EditConfig, tyro.conf.arg(name="")] = field(default_factory=EditConfig)
     """Model and data; `--edits` keys at the last of `--layers`."""
-    out: Path = Path("keys.safetensors")
-    """The file: `keys` (edits, n) and `weight` (m, n)."""
+
+
+@dataclass(frozen=True)
+class KeysCommand:
+    """Write the keys of a stream at one layer, and its weight, for `python -m theory predict`."""
+
+    read: Annotated[KeysConfig, tyro.conf.arg(name="")] = field(default_factory=KeysConfig)
+    """What is read."""
+    out: Path = Path("results/keys")
+    """The reading's folder; its keys.safetensors holds `keys` (edits, n) and `weight` (m, n)."""

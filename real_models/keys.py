@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from real_models.bench import Bench, Track
@@ -15,6 +15,8 @@ from real_models.trace import trace
 from theory.files import write_atomically
 
 BATCH = 32  # prompts a forward pass
+FILE = "keys.safetensors"
+"""The file in a reading's folder."""
 
 
 def stream_keys(bench: Bench, layer: int, track: Track) -> Float[Tensor, "e n"]:
@@ -45,3 +47,9 @@ def write_keys(keys: Float[Tensor, "e n"], weight: Float[Tensor, "m n"], path: P
     """Write `keys` (e, n) and the unedited `weight` (m, n) as safetensors, atomically."""
     tensors = {"keys": keys.contiguous(), "weight": weight.double().cpu().contiguous()}
     write_atomically(path, lambda place: save_file(tensors, place))
+
+
+def read_keys(folder: Path) -> tuple[Float[Tensor, "e n"], Float[Tensor, "m n"]]:
+    """The keys and the unedited weight of a reading's folder."""
+    held = load_file(folder / FILE)
+    return held["keys"], held["weight"]

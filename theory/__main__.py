@@ -13,6 +13,7 @@ from theory.command import dispatch
 
 if TYPE_CHECKING:
     from theory.step import Step
+    from theory.value_models import ValueModel
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,36 @@ class Show:
     """an id ("T1.rome") or a family ("T1")"""
     latex: Path | None = None
     """write the derivations as a compilable appendix instead of printing them"""
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Foretell what a rule will do to the norm, from a sample of its keys."""
+
+    rule: str
+    """the rule, such as rome, memit or alphaedit; an unknown name lists them"""
+    keys: Path
+    """safetensors file with `keys` (N, n), one key a row"""
+    clamp: float = 0.75
+    """c = ‖δ‖/‖Wk‖ of a shift δ that is orthogonal to Wk on average"""
+    alpha: float | None = None
+    """instead: E‖v‖²/‖Wk‖² of the solved values"""
+    cosine: float = 0.0
+    """with --alpha: E[v·Wk]/(‖v‖‖Wk‖)"""
+    values: Path | None = None
+    """instead: safetensors file with measured `readouts` and `values` (N, m), to which a value model is fitted"""
+    covariance: Path | None = None
+    """safetensors file with `covariance` (n, n), the rule's C; without it C = I"""
+    weighting: float = 1.0
+    """MEMIT's λ"""
+    ridge: float = 10.0
+    """L2 of the rules that accumulate keys"""
+    layers_left: int = 1
+    """over how many layers the residual is spread"""
+    confidence: float = 0.95
+    """of each side of the intervals"""
+    json: Path | None = None
+    """also write the forecast as JSON"""
 
 
 def check(config: Check) -> int:
@@ -87,6 +118,40 @@ def show(config: Show) -> int:
     return 1 if any(twin.established for _, _, twin in decided) else 0
 
 
+def predict(config: Predict) -> int:
+    """Print the forecast, or write it."""
+    from theory.files import check_place, write_json
+    from theory.forecast import Rule, forecast, read_tensors
+    from theory.forecast_report import as_json, lines
+    from theory.rules import metric_form
+
+    check_place(config.json)
+    metric_form(config.rule)
+    covariance = None if config.covariance is None else read_tensors(config.covariance, "covariance")
+    rule = Rule(config.rule, config.weighting, config.ridge, config.layers_left)
+    found = forecast(read_tensors(config.keys, "keys"), rule, value_model(config), covariance, config.confidence)
+    print(*lines(found, config.confidence), sep="\n")
+    if config.json:
+        write_json(config.json, as_json(found))
+        print(f"wrote {config.json}")
+    return 0
+
+
+def value_model(config: Predict) -> ValueModel:
+    """The value model that the options name."""
+    from theory.command import Misuse
+    from theory.forecast import read_tensors
+    from theory.value_fit import fit_values
+    from theory.value_models import proportional, relative_shift
+
+    if config.values is not None and config.alpha is not None:
+        raise Misuse(f"--alpha {config.alpha} and --values {config.values} each name a value model; leave one out")
+    if config.values is not None:
+        readouts, values = (read_tensors(config.values, name) for name in ("readouts", "values"))
+        return fit_values(readouts.T, values.T).model
+    return relative_shift(config.clamp) if config.alpha is None else proportional(config.alpha, config.cosine)
+
+
 def marked(step: Step) -> tuple[str, ...]:
     """A step's lines, the last with the prover that closed it; an argument in words carries no mark."""
     *before, last = step.lines()
@@ -98,6 +163,6 @@ if __name__ == "__main__":
         dispatch(
             "python -m theory",
             "Prove what must be true of the norm of an edited weight.",
-            {"check": (Check, check), "show": (Show, show)},
+            {"check": (Check, check), "show": (Show, show), "predict": (Predict, predict)},
         )
     )

@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from real_models.claims import claims
 from real_models.finished import Run
+from real_models.forecast_claims import path_along
 from real_models.jobs import Job, Runner, forget_stale, step_of
+from real_models.keys import FILE, write_keys
 from sim.results import finish, provenance
 from theory.claim import Verdict, examine
 from theory.command import Misuse
 from theory.files import write_json
+from theory.value_models import ValueModel
 
 EDITS = 200
 
@@ -83,6 +87,11 @@ def runs(tmp_path):
     single = pd.DataFrame({"layer": 1, "fresh": [False, *[True] * 25], "efficacy": 100.0, "efficacy_before": 0.0})
     single.to_parquet(tmp_path / "layers" / "rows.parquet")
     finish(tmp_path / "layers", {"layer": 1}, {})
+    # Writes that use 11 of 110 key directions: ω² is near 0.11, so that 1 + ω²/11 is the rise of ‖W‖² by 1 % an edit.
+    keys = torch.eye(110, dtype=torch.float64)[torch.arange(EDITS) % 11]
+    (tmp_path / "keys").mkdir()
+    write_keys(keys, torch.eye(11, 110, dtype=torch.float64), tmp_path / "keys" / FILE)
+    made["keys"] = Run(tmp_path / "keys", "python -m real_models keys")
     return made | {"layers": Run(tmp_path / "layers", "python -m real_models layers")}
 
 
@@ -94,6 +103,7 @@ def runs(tmp_path):
     "M1.proportion",
     "M1.scaling_v0",
     "M1.scaling_solved",
+    "M1.forecast",
     "M1.collapse",
     "M1.specificity",
 )
@@ -103,6 +113,7 @@ def test_known_runs_are_judged_rightly_and_twins_rejected(runs):
     assert all(outcome.evidence.established for outcome in outcomes.values())
     assert outcomes["M1.proportion"].verdict is Verdict.FALSE
     assert outcomes["M1.growth"].evidence.measured == pytest.approx(0.005)
+    assert outcomes["M1.forecast"].evidence.expected == pytest.approx(0.005, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -170,3 +181,19 @@ def test_a_jobs_command_leaves_the_layer_to_measurement():
     job = Job("rome", ("real_models", "edit", "--layers", "{layer}", "--rule", "rome"))
     assert job.needs_layer
     assert job.command() == "python -m real_models edit --rule rome --out results/rome"
+
+
+def test_the_path_along_given_keys_is_the_mean_over_values():
+    rng = np.random.default_rng(4)
+    weight, keys, model = rng.normal(size=(2, 3)), rng.normal(size=(4, 3)), ValueModel(-0.2, 0.7, 0.3)
+    told = path_along(keys, model, weight.T @ weight)
+    signs = [-1.0, 1.0]
+    weights = [weight]  # noise across Wk, either way and of either part, so that its mean is 0 and its square exact
+    for step, k in enumerate(keys, start=1):
+        weights = [
+            W + np.outer(model.pull * (W @ k) + noise, k) / (k @ k)
+            for W in weights
+            for one in signs
+            for noise in [one * np.sqrt(0.7**2 * np.sum((W @ k) ** 2) + 0.3**2) * np.array([0.6, 0.8])]
+        ]
+        assert np.mean([np.sum(W**2) for W in weights]) == pytest.approx(told[step], rel=1e-12)

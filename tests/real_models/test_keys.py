@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from real_models.__main__ import keys
 from real_models.bench import make_editors, set_up
-from real_models.config import EditConfig, KeysCommand, SolveConfig
+from real_models.config import EditConfig, KeysCommand, KeysConfig, SolveConfig
 from real_models.keys import stream_keys
 from real_models.sequence import edit_once
 from theory.command import Misuse
@@ -32,16 +32,19 @@ def test_keys_stay_what_they_are_while_the_layer_is_edited(config):
     torch.testing.assert_close(after, before)
 
 
-def test_the_command_writes_keys_and_weight(config, tmp_path):
-    target = tmp_path / "keys.safetensors"
-    assert keys(KeysCommand(config, target)) == 0
-    found = load_file(target)
+def test_the_command_writes_keys_and_weight_once(config, tmp_path, capsys):
+    command = KeysCommand(KeysConfig(config), tmp_path / "keys")
+    assert keys(command) == 0
+    found = load_file(tmp_path / "keys" / "keys.safetensors")
     assert found["keys"].shape == (5, found["weight"].shape[1])
     assert found["keys"].dtype == torch.float64
+    written = (tmp_path / "keys" / "keys.safetensors").stat().st_mtime_ns
+    assert keys(command) == 0
+    assert (tmp_path / "keys" / "keys.safetensors").stat().st_mtime_ns == written
+    assert capsys.readouterr().out.count("5 keys of dimension") == 2
 
 
 def test_misuse_is_named_before_a_model_is_loaded(tmp_path):
     with pytest.raises(Misuse, match="name it with --layers"):
-        keys(KeysCommand(EditConfig(), tmp_path / "keys.safetensors"))
-    with pytest.raises(Misuse, match="does not exist"):
-        keys(KeysCommand(EditConfig(layers=(0,)), tmp_path / "nowhere" / "keys.safetensors"))
+        keys(KeysCommand(KeysConfig(EditConfig()), tmp_path / "keys"))
+    assert not (tmp_path / "keys").exists()
