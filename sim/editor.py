@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sim.lowrank import Delta, LowRank, apply_delta, delta_norm
+from sim.lowrank import Delta, LowRank, apply_delta, delta_norm, frobenius
 from sim.metric import Metric
 from theory.command import Misuse
 
@@ -250,13 +250,13 @@ def step(rule: Editor, edit: Edit, state: EditorState, weight: Tensor) -> tuple[
 def measure(edit: Edit, delta: Delta, gain: Gain, weight: Float[Tensor, "m n"]) -> Info:
     """Collect a write's Info, in the wider of the weight's and the edit's dtypes."""
     wide = weight.to(edit.values.dtype)
-    norm = torch.linalg.norm(wide)
+    norm = frobenius(wide)
     size = delta_norm(delta)
     if isinstance(delta, LowRank):
         cross = (delta.left * (wide @ delta.right)).sum()
         after = (norm.square() + 2 * cross + size.square()).clamp_min(0).sqrt()
     else:
-        after = torch.linalg.norm(apply_delta(wide, delta))
+        after = frobenius(apply_delta(wide, delta))
     return Info(
         weight_norm=norm,
         weight_norm_after=after,

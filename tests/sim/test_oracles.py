@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.editor import Edit, Solver, editor, step
+from sim.lowrank import frobenius
 from sim.rules.alphaedit import alphaedit, energy_threshold, null_space
 from sim.rules.memit import memit
 from sim.rules.rome import rome
@@ -132,3 +133,13 @@ def test_null_space_thresholds() -> None:
     assert null_space(covariance, threshold=0.02, relative=True).shape == (4, 3)
     basis = null_space(covariance)
     np.testing.assert_allclose((basis @ basis.mT).numpy(), np.diag([0.0, 0.0, 1.0, 1.0]), atol=1e-12)
+
+
+def test_the_norm_of_a_wide_float32_weight_is_summed_in_float64():
+    weight = torch.randn(2048, 4096, generator=torch.Generator().manual_seed(0))
+    exact = weight.double().square().sum().sqrt()
+    assert abs(float(frobenius(weight) / exact) - 1) < 1e-12
+    edit = Edit(torch.ones(4096, 1), weight @ torch.ones(4096, 1), torch.ones(2048, 1))
+    rule = editor(rome())
+    _, _, info = step(rule, edit, rule.init(weight), weight)
+    assert abs(float(info.weight_norm / exact) - 1) < 1e-6
