@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy import integrate, stats
 
 from theory.command import Misuse
@@ -77,36 +75,3 @@ def soft_gain_moments(n: int, ridge: float) -> float:
         for a, b in ((low, middle), (middle, high))
     )
     return float(sum(parts))
-
-
-def accumulating_growth(n: int, ridge: float, c: float, steps: int) -> NDArray[np.float64]:
-    """R_t/R_0 for a rule that adds every key to A_t = ridge·I + Σ kkᵀ: a mean-field approximation, not a theorem.
-
-        ridge·n g² + (ridge + t − n) g − 1 = 0,  g > 0;   q_t = n g²/((1 + n g)² − t n g²);   R_{t+1} = R_t (1 + c² q_t)
-
-    Args:
-        n: the key dimension (rank(P) for AlphaEdit); keys are isotropic with E kkᵀ = I.
-        ridge: L2, in key units squared.
-        c: ‖δ‖/‖Wk‖, dimensionless; W is taken to stay isotropic with respect to A_t.
-        steps: the number of edits.
-
-    Returns:
-        (steps + 1,) the ratios, from 1: a power law up to t = n, then saturation.
-
-    Raises:
-        Misuse: the ridge is not positive.
-
-    Source: T3b.
-
-    >>> accumulating_growth(8, 1.0, 0.0, 2).tolist()
-    [1.0, 1.0, 1.0]
-    """
-    if not ridge > 0:
-        raise Misuse(f"the ridge L2 is {ridge}; it must be positive, such as 10")
-    t = np.arange(steps, dtype=np.float64)
-    linear = ridge + t - n
-    root = np.sqrt(linear**2 + 4 * ridge * n)
-    # Of the two forms of the positive root the one without cancellation, for either sign of the linear term.
-    g = np.where(linear > 0, 2 / (root + np.abs(linear)), (root + np.abs(linear)) / (2 * ridge * n))
-    q = n * g**2 / ((1 + n * g) ** 2 - t * n * g**2)
-    return np.concatenate(([1.0], np.cumprod(1 + c * c * q)))

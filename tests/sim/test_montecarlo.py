@@ -25,16 +25,11 @@ from sim.montecarlo import (
     run_seeds,
     student_interval,
 )
-from sim.prediction import (
-    anisotropic_radius,
-    growth_factor,
-    second_moment_growth,
-    second_moments,
-    spectrum,
-    typical_exponent,
-)
+from sim.prediction import growth_factor, spectrum
 from sim.quantities import accumulation_points, law_path, measure_quantities, seed_table, step_table
 from theory.command import Misuse
+from theory.growth_operator import anisotropic_radius
+from theory.lyapunov import second_moment_growth, second_moments, typical_exponent
 
 
 def test_the_student_interval_covers_at_its_level() -> None:

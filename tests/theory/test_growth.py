@@ -6,10 +6,9 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from scipy import optimize
 
 from theory.command import Misuse
-from theory.growth import accumulating_growth, mean_growth, rate_from_factor, soft_gain_moments
+from theory.growth import mean_growth, rate_from_factor, soft_gain_moments
 from theory.moments import DIMENSION, chi_square_moment, sphere_moment
 
 GOLDEN = (1 + math.sqrt(5)) / 2
@@ -111,31 +110,6 @@ def test_soft_gains_against_the_confluent_hypergeometric_function(n, ridge):
     assert soft_gain_moments(n, ridge) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize(("n", "ridge"), [(16, 0.5), (64, 10.0), (32, 1e-6)])
-def test_accumulating_law_against_its_implicit_equations(n, ridge):
-    c, steps = 0.75, 3 * n
-
-    def trace(t, level):
-        """g, the mean eigenvalue of A_t⁻¹, from the equation that it solves."""
-        return optimize.brentq(lambda g: g * (level + t / (1 + n * g)) - 1, 0.0, 2 / level, xtol=1e-300, rtol=1e-14)
-
-    ratios = [1.0]
-    for t in range(steps):
-        step = 1e-4 * ridge
-        g = trace(t, ridge)
-        square = -(trace(t, ridge + step) - trace(t, ridge - step)) / (2 * step)  # the mean eigenvalue of A_t⁻²
-        ratios.append(ratios[-1] * (1 + c**2 * n * square / (1 + n * g) ** 2))
-    np.testing.assert_allclose(accumulating_growth(n, ridge, c, steps), ratios, rtol=1e-5)
-
-
-def test_accumulating_law_has_its_power_law_before_the_threshold_and_saturates_after():
-    n, c = 4096, 0.75
-    law = accumulating_growth(n, 1e-6, c, 40 * n)
-    assert law[n // 2] == pytest.approx(2 ** (c**2), rel=1e-3)
-    assert law[40 * n] / law[4 * n] == pytest.approx((4 / 3 * 39 / 40) ** (c**2), rel=1e-3)
-    assert np.all(np.diff(law) >= 0)
-
-
 def test_rates_and_misuse():
     assert rate_from_factor(math.e) == pytest.approx(1.0)
     with pytest.raises(Misuse, match="key dimension is 0"):
@@ -144,5 +118,3 @@ def test_rates_and_misuse():
         rate_from_factor(0.0)
     with pytest.raises(Misuse, match="ridge is nan"):
         soft_gain_moments(4, math.nan)
-    with pytest.raises(Misuse, match="ridge L2 is 0"):
-        accumulating_growth(4, 0.0, 1.0, 2)

@@ -1,0 +1,404 @@
+"""T3b by second routes: drawn keys, brute-force least squares, quadrature, root finding, and attacks on the bounds."""
+
+import dataclasses
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from scipy import integrate, optimize
+
+from theory.accumulating import (
+    accumulating_growth,
+    batched_growth,
+    fastest_edit,
+    fresh_gain,
+    growth_rate,
+    saturation,
+)
+from theory.accumulating_exact import anchored_ceiling, growth_ceiling, hard_growth, hard_step, least_norm
+from theory.accumulating_proofs import claims
+from theory.accumulating_spectrum import field, field_at, spectral_growth
+from theory.anchored_accumulating import anchored_growth, gain_series, moments, next_moment, undirected_growth
+from theory.claim import Kind, Verdict, examine
+from theory.command import Misuse
+from theory.threshold import sample_spectrum, spectral_threshold, threshold
+
+CLAIMS = claims()
+
+
+@pytest.mark.claim(
+    "T3b.exact", "T3b.threshold", "T3b.double_descent", "T3b.polynomial", "T3b.anchored", "T3b.gain_bound",
+    "T3b.mean_field", "T3b.limits", "T3b.fastest", "T3b.spectrum", "T3b.batch", "T3b.closure",
+)  # fmt: skip
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_claims_are_decided_and_their_twins_rejected(claim):
+    outcome = examine(claim)
+    assert outcome.evidence.established, outcome.evidence.steps
+    assert outcome.twin_rejected
+    assert outcome.verdict is (Verdict.CONDITIONAL if claim.id == "T3b.anchored" else Verdict.HOLDS)
+    assert claim.kind is (Kind.COMPUTED if claim.id == "T3b.closure" else Kind.PROVED)
+    approximate = claim.id.split(".")[1] in ("mean_field", "limits", "fastest", "spectrum", "batch", "closure")
+    assert ("approximation" in claim.statement) is approximate
+
+
+def soft_write(W, A, k, v):
+    """One accumulating write, straight from the published solve."""
+    return W + np.outer(v - W @ k, np.linalg.solve(A + np.outer(k, k), k))
+
+
+def stream(n, ridge, edits, value, seed, m=3, keys=None):
+    rng = np.random.default_rng(seed)
+    W, A = rng.normal(size=(m, n)), ridge * np.eye(n)
+    start = W
+    for t in range(edits):
+        k = rng.normal(size=n) if keys is None else keys(W, t, rng)
+        W = soft_write(W, A, k, value(W @ k, rng))
+        A = A + np.outer(k, k)
+    return start, W, A
+
+
+@pytest.mark.claim("T3b.exact")
+@pytest.mark.parametrize(("n", "t", "theta"), [(9, 3, 1.0), (9, 3, 0.6)])
+def test_exact_step_by_quadrature_over_the_two_chi_squares(n, t, theta):
+    """Given W, one write's mean change from the laws of ‖p‖, ‖q‖ alone, by integrals over the chi-square densities."""
+    c, kappa = 0.75, (theta - 1) ** 2 + theta**2 * 0.75**2
+    outside, inside = 0.7, 0.9  # ‖WQ‖², ‖W(I−Q)‖²
+    density = lambda x, d: x ** (d / 2 - 1) * math.exp(-x / 2) / (2 ** (d / 2) * math.gamma(d / 2))  # noqa: E731
+    inverse = integrate.quad(lambda x: density(x, n - t) / x, 0, np.inf)[0]
+    mean_q = integrate.quad(lambda x: density(x, n - t) * x, 0, np.inf)[0]  # E‖q‖² = n − t
+    change = 2 * (theta - 1) * outside / mean_q + kappa * (inside * inverse + outside / mean_q)
+    level = inside + outside
+    # hard_step expects ‖WQ‖² = (n−t)/n: rescale so that it is
+    scale = (n - t) / n / outside
+    assert hard_step(level * scale, n, t, c, theta) == pytest.approx((level + change) * scale, rel=1e-9)
+
+
+@pytest.mark.claim("T3b.exact", "T3b.threshold")
+def test_exact_law_on_drawn_keys():
+    n, edits, c, seeds = 14, 5, 1.0, 1500
+
+    def value(read, rng):
+        shift = rng.normal(size=read.shape)
+        return read + c * np.linalg.norm(read) * shift / np.linalg.norm(shift)
+
+    ratios = []
+    for seed in range(seeds):
+        start, W, _ = stream(n, 1e-9, edits, value, seed)
+        ratios.append(np.sum(W**2) / np.sum(start**2))
+    error = np.std(ratios) / math.sqrt(seeds)
+    assert abs(np.mean(ratios) - hard_growth(n, edits, c)) < 4 * error
+    assert abs(np.mean(ratios) - hard_growth(n, edits + 1, c)) > 4 * error  # and it tells one edit from the next
+
+
+@pytest.mark.claim("T3b.threshold")
+def test_mean_diverges_at_the_threshold_as_the_cut_off_goes():
+    """E[1/χ²_d; χ² > ε] by quadrature: logarithmic for d = 2, convergent for d = 3."""
+    cut = lambda d, e: float(mpmath.quad(  # noqa: E731
+        lambda x: mpmath.mpf(x) ** (mpmath.mpf(d) / 2 - 2) * mpmath.exp(-x / 2), [e, 1e-3, 1, mpmath.inf]))  # fmt: skip
+    assert cut(2, 1e-12) - cut(2, 1e-6) == pytest.approx(6 * math.log(10), rel=1e-3)
+    assert cut(3, 1e-12) - cut(3, 1e-6) < 3e-3
+    assert hard_growth(6, 4, 0.3) < math.inf == hard_growth(6, 5, 0.3)
+
+
+@pytest.mark.claim("T3b.double_descent")
+@pytest.mark.parametrize("t", [4, 25])
+def test_least_norm_is_the_wishart_mean_of_the_pseudo_inverse(t):
+    n, m, seeds = 12, 2, 4000
+    rng = np.random.default_rng(t)
+    norms = []
+    for _ in range(seeds):
+        K, V = rng.normal(size=(n, t)), rng.normal(size=(m, t))
+        V *= 1.3 / np.linalg.norm(V, axis=0)
+        W0 = rng.normal(size=(m, n))
+        W0 /= np.linalg.norm(W0)
+        span = K @ np.linalg.pinv(K)
+        norms.append(np.sum((W0 - W0 @ span + V @ np.linalg.pinv(K)) ** 2))
+    assert abs(np.mean(norms) - least_norm(n, t, 1.0, 1.3**2)) < 4 * np.std(norms) / math.sqrt(seeds)
+
+
+@pytest.mark.claim("T3b.double_descent", "T3b.anchored")
+def test_a_stream_of_writes_is_one_ridge_regression():
+    rng = np.random.default_rng(3)
+    W, A, ridge = rng.normal(size=(3, 5)), 0.7 * np.eye(5), 0.7
+    start, keys, values = W, rng.normal(size=(9, 5)), rng.normal(size=(9, 3))
+    for k, v in zip(keys, values, strict=True):
+        W = soft_write(W, A, k, v)
+        A = A + np.outer(k, k)
+    stacked = np.vstack([keys, math.sqrt(ridge) * np.eye(5)])
+    targets = np.vstack([values, math.sqrt(ridge) * start.T])
+    np.testing.assert_allclose(W.T, np.linalg.lstsq(stacked, targets, rcond=None)[0], rtol=1e-9)
+
+
+@pytest.mark.claim("T3b.polynomial")
+@pytest.mark.parametrize("c", [0.3, 1.0, 2.5])
+def test_no_keys_and_shifts_pass_the_polynomial_ceiling(c):
+    """An adversary turns every key towards W's largest read-out and shifts along it."""
+    for seed in range(6):
+
+        def greedy(W, t, rng):
+            top = np.linalg.svd(W)[2][0]
+            return top + 0.1 * rng.normal(size=4) * (t % 3)
+
+        for direction in (1.0, -1.0):
+            start, W, A = stream(4, 0.5, 60, lambda y, rng, s=direction: (1 + s * c) * y, seed, keys=greedy)
+            sign, volume = np.linalg.slogdet(A / 0.5)
+            in_metric = np.trace(W @ A @ W.T) / (0.5 * np.sum(start**2))
+            assert sign > 0
+            assert math.log(in_metric) <= (1 + c) ** 2 * volume + 1e-9
+            total = np.trace(A) - 4 * 0.5
+            assert np.sum(W**2) / np.sum(start**2) <= growth_ceiling(4, 0.5, c, total) * (1 + 1e-9)
+
+
+@pytest.mark.claim("T3b.polynomial")
+def test_a_memoryless_rule_passes_the_ceiling_that_an_accumulating_one_keeps():
+    n, ridge, c, edits = 1, 4.0, 0.75, 400
+    W = 1.0
+    for _ in range(edits):  # A stays L2 + k²: the write is the same at every step
+        W += c * W / (ridge + 1)
+    assert W**2 > growth_ceiling(n, ridge, c, edits) > 1
+    assert growth_ceiling(1, 1.0, 0.0, 3.0) == pytest.approx(4.0)
+    assert growth_ceiling(2, 1.0, 2.0, 6.0, orthogonal=True) == pytest.approx(4.0**10)
+    assert growth_ceiling(5000, 1.0, 5.0, 1e9) == math.inf
+
+
+@pytest.mark.claim("T3b.anchored")
+@pytest.mark.parametrize("seed", range(4))
+def test_anchored_streams_keep_their_ceilings(seed):
+    def aligned(y, rng):
+        return 1.5 * y / np.linalg.norm(y)
+
+    for keys in (None, lambda W, t, rng: 0.05 * rng.normal(size=4)):
+        start, W, A = stream(4, 0.3, 50, aligned, seed, keys=keys)
+        excitation = (np.linalg.eigvalsh(A)[0] - 0.3) / 50
+        size = np.linalg.norm(W)
+        assert size <= anchored_ceiling(float(np.linalg.norm(start)), 1.5, 0.3, 50) * (1 + 1e-9)
+        assert size <= anchored_ceiling(float(np.linalg.norm(start)), 1.5, 0.3, 50, excitation) * (1 + 1e-9)
+
+
+@pytest.mark.claim("T3b.anchored")
+def test_the_square_root_of_t_is_reached():
+    """One key direction with σ = √L2 at time t, values all alike: gain 1/(2√L2) exactly."""
+    ridge, t = 0.64, 16
+    key = math.sqrt(ridge / t)
+    W, A = np.zeros((1, 1)), ridge * np.eye(1)
+    for _ in range(t):
+        W = soft_write(W, A, np.array([key]), np.array([2.0]))
+        A = A + key**2
+    assert W[0, 0] == pytest.approx(anchored_ceiling(0.0, 2.0, ridge, t), rel=1e-12)
+
+
+@pytest.mark.claim("T3b.gain_bound")
+@pytest.mark.parametrize(("law", "t"), [("gaussian", 5), ("axes", 7), ("signs", 4)])
+def test_mean_gain_is_above_the_mean_field_for_several_key_laws(law, t):
+    n, ridge, rng = 4, 0.8, np.random.default_rng(8)
+    draw = {
+        "gaussian": lambda: rng.normal(size=(n, t - 1)),
+        "axes": lambda: math.sqrt(n) * np.eye(n)[:, rng.integers(n, size=t - 1)],
+        "signs": lambda: rng.choice([-1.0, 1.0], size=(n, t - 1)),
+    }[law]
+    gains = []
+    for _ in range(3000):
+        K = draw()
+        gains.append(np.trace(np.linalg.inv(ridge * np.eye(n) + K @ K.T)))
+    assert np.mean(gains) + 4 * np.std(gains) / math.sqrt(3000) > float(fresh_gain(n, ridge, t))
+    assert float(fresh_gain(n, ridge, t - 1)) > float(fresh_gain(n, ridge, t))
+
+
+@pytest.mark.claim("T3b.mean_field")
+@pytest.mark.parametrize(("n", "ridge"), [(16, 0.5), (64, 10.0), (32, 1e-6)])
+def test_accumulating_law_against_its_implicit_equations(n, ridge):
+    c, steps = 0.75, 3 * n
+
+    def trace(t, level):
+        """g, the mean eigenvalue of A_t⁻¹, from the equation that it solves."""
+        return optimize.brentq(lambda g: g * (level + t / (1 + n * g)) - 1, 0.0, 2 / level, xtol=1e-300, rtol=1e-14)
+
+    law = accumulating_growth(n, ridge, c, steps)
+    for t in (0, n // 2, n, steps):
+        step = 1e-4 * ridge
+        g = trace(t, ridge)
+        square = -(trace(t, ridge + step) - trace(t, ridge - step)) / (2 * step)  # the mean eigenvalue of A_t⁻²
+        assert float(growth_rate(n, ridge, t)) == pytest.approx(n * square / (1 + n * g) ** 2, rel=1e-4)
+        assert law[t] == pytest.approx(((1 + n / ridge) / (1 + n * g)) ** (c * c), rel=1e-10)
+
+
+@pytest.mark.claim("T3b.mean_field")
+def test_mean_field_is_what_a_large_sample_of_keys_gives():
+    n, t, ridge, rng = 600, 500, 3.0, np.random.default_rng(1)
+    K = rng.normal(size=(n, t))
+    inverse = np.linalg.inv(ridge * np.eye(n) + K @ K.T)
+    assert np.trace(inverse) == pytest.approx(float(fresh_gain(n, ridge, t)), rel=0.02)
+    q = np.trace(inverse @ inverse) / (1 + np.trace(inverse)) ** 2
+    assert q == pytest.approx(float(growth_rate(n, ridge, t)), rel=0.03)
+
+
+@pytest.mark.claim("T3b.limits")
+def test_accumulating_law_has_its_power_law_before_the_threshold_and_saturates_after():
+    n, c = 4096, 0.75
+    law = accumulating_growth(n, 1e-6, c, 40 * n)
+    assert law[n // 2] == pytest.approx(2 ** (c**2), rel=1e-3)
+    assert law[40 * n] / law[4 * n] == pytest.approx((4 / 3 * 39 / 40) ** (c**2), rel=1e-3)
+    assert np.all(np.diff(law) >= 0)
+    peak, final = saturation(n, 1e-6, c)
+    assert peak == pytest.approx((n / 1e-6) ** (c * c / 2), rel=1e-3)
+    assert final == pytest.approx((n / 1e-6) ** (c * c), rel=1e-6)
+    assert hard_growth(n, n // 2, c) == pytest.approx(law[n // 2], rel=2e-3)
+
+
+@pytest.mark.claim("T3b.fastest")
+@pytest.mark.parametrize(("n", "ridge"), [(50, 5.0), (50, 24.0), (200, 0.01)])
+def test_fastest_edit_is_the_argmax_of_the_rate(n, ridge):
+    t = np.linspace(0, 1.5 * n, 300_001)
+    assert fastest_edit(n, ridge) == pytest.approx(t[np.argmax(growth_rate(n, ridge, t))], abs=2e-3 * n)
+
+
+def test_fastest_edit_is_zero_for_heavy_ridges():
+    assert fastest_edit(50, 25.0) == 0.0
+    assert np.all(np.diff(growth_rate(50, 25.0, np.arange(100))) < 0)
+
+
+@pytest.mark.claim("T3b.spectrum")
+def test_spectral_field_is_what_a_large_sample_of_anisotropic_keys_gives():
+    n, ridge, rng = 500, 2.0, np.random.default_rng(2)
+    sigma = np.geomspace(0.1, 5.0, n)
+    found = field_at(sigma, ridge, [300.0])
+    K = rng.normal(size=(n, 300)) * np.sqrt(sigma)[:, None]
+    inverse = np.linalg.inv(ridge * np.eye(n) + K @ K.T)
+    gain = np.sum(sigma * np.diag(inverse))
+    assert found.gain[0] == pytest.approx(gain, rel=0.03)
+    assert found.dimension[0] == pytest.approx(300 * gain / (1 + gain), rel=0.01)
+    weighted = inverse * sigma
+    assert found.readout_rate[0] == pytest.approx(np.sum(weighted * weighted.T) / (1 + gain) ** 2, rel=0.04)
+    assert found.norm_rate[0] == pytest.approx(np.sum(weighted * inverse.T) / (1 + gain) ** 2, rel=0.04)
+
+
+@pytest.mark.claim("T3b.spectrum")
+def test_spectral_growth_of_two_levels_by_an_ode_in_tau():
+    sigma, ridge, c, steps = np.repeat([0.5, 3.0], 50), 4.0, 0.75, 60
+    readout, excess = spectral_growth(sigma, ridge, c, steps)
+
+    def slope(t, y):
+        at = field_at(sigma, ridge, [t])
+        return [c * c * y[0] * at.readout_rate[0], c * c * y[0] * at.norm_rate[0]]
+
+    path = integrate.solve_ivp(slope, (0, steps), [1.0, 0.0], rtol=1e-9, atol=1e-11)
+    assert readout[-1] == pytest.approx(path.y[0, -1], rel=1e-7)
+    assert excess[-1] == pytest.approx(path.y[1, -1], rel=1e-3)
+
+
+@pytest.mark.claim("T3b.batch")
+def test_batches_of_many_keys_against_drawn_ones():
+    n, ridge, c, u, seeds, m = 80, 2.0, 0.75, 40, 60, 8
+    ratios = []
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        W, A = rng.normal(size=(m, n)), ridge * np.eye(n)
+        start = np.sum(W**2)
+        for _ in range(2):
+            K = rng.normal(size=(n, u))
+            read, shift = W @ K, rng.normal(size=(m, u))
+            shift *= c * np.linalg.norm(read, axis=0) / np.linalg.norm(shift, axis=0)
+            A = A + K @ K.T
+            W = W + shift @ np.linalg.solve(A, K).T
+        ratios.append(np.sum(W**2) / start)
+    law = batched_growth(n, ridge, c, u, 2)[-1]
+    assert np.mean(ratios) == pytest.approx(law, rel=0.05)
+    assert abs(accumulating_growth(n, ridge, c, 2 * u)[-1] / law - 1) > 0.05
+
+
+@pytest.mark.claim("T3b.closure")
+def test_closure_follows_drawn_streams_past_the_threshold():
+    n, ridge, c, m, edits = 60, 0.5, 0.75, 30, (40, 60, 120)
+    cosine = 1 / math.sqrt(1 + c * c)
+    found = anchored_growth(n, ridge, 1.0, cosine, edits)
+    measured = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        W, A, row = rng.normal(size=(m, n)) / math.sqrt(n), ridge * np.eye(n), []
+        start = np.linalg.norm(W)
+        for t in range(1, edits[-1] + 1):
+            k = rng.normal(size=n)
+            read, shift = W @ k, rng.normal(size=m)
+            shift -= read * (shift @ read) / (read @ read)
+            v = read + c * np.linalg.norm(read) * shift / np.linalg.norm(shift)
+            W = soft_write(W, A, k, start * v / np.linalg.norm(v))
+            A += np.outer(k, k)
+            if t in edits:
+                row.append(np.sum(W**2) / start**2)
+        measured.append(row)
+    np.testing.assert_allclose(found, np.mean(measured, axis=0), rtol=0.1)
+
+
+@pytest.mark.claim("T3b.closure", "T3b.double_descent")
+def test_closure_of_undirected_values_is_the_ridge_law_and_the_series_its_moments():
+    n, ridge, times = 40, 0.3, [10.0, 40.0, 90.0]
+    np.testing.assert_allclose(
+        anchored_growth(n, ridge, 0.8, 0.0, times), undirected_growth(n, ridge, 0.8, times), rtol=1e-4
+    )
+    rng = np.random.default_rng(0)
+    K = rng.normal(size=(700, 900))
+    values = np.linalg.eigvalsh(5.0 * np.eye(700) + K @ K.T)
+    powers = moments(700, 5.0, 900.0, 3)
+    for j, moment in zip(range(-2, 4), powers, strict=True):
+        assert moment == pytest.approx(np.sum(values ** -float(j)), rel=0.05)
+    np.testing.assert_allclose(gain_series(700, 5.0, 900.0, 2), powers[3:] * [1, -1, 1], rtol=1e-12)
+    powers = moments(9, 1.0, 6.0, 8)
+    mixed = 2 * powers[1:6] + 3 * powers[3:8]  # WᵀW = 2·I + 3·A⁻²
+    assert next_moment(mixed, powers) == pytest.approx(2 * powers[6] + 3 * powers[8], rel=1e-9)
+
+
+def test_thresholds_of_samples():
+    rng = np.random.default_rng(5)
+    keys = rng.normal(size=(3000, 40)) * np.sqrt(np.repeat([4.0, 1e-7], 20))
+    found = threshold(keys, 1e-2)
+    assert found.resolved
+    assert found.low <= found.edits <= found.high
+    assert found.edits == pytest.approx(20, abs=1)  # the small directions do not count
+    assert found.dimension < 20.5
+    assert "fastest near edit 20" in found.sentence()
+    basis = np.eye(40)[:, :12]
+    assert threshold(keys, 1e-2, basis).edits == pytest.approx(12, abs=0.6)
+    few = threshold(keys[:16], 1e-2)
+    assert (few.rank, few.resolved, few.high) == (16, False, math.inf)
+    assert "or later; 16 keys are too few" in few.sentence()
+    heavy = threshold(keys, 1e3)
+    assert heavy.edits == 0.0
+    assert "slows down from the first edit on" in heavy.sentence()
+    np.testing.assert_allclose(sample_spectrum(keys), np.linalg.eigvalsh(keys.T @ keys / 3000)[::-1], rtol=1e-6)
+    assert spectral_threshold(np.ones(30), 15.1) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fresh_gain(4, 0.0, 1), "ridge L2 is 0"),
+        (lambda: accumulating_growth(4, 0.0, 1.0, 2), "ridge L2 is 0"),
+        (lambda: fastest_edit(4, math.nan), "ridge L2 is nan"),
+        (lambda: batched_growth(4, 1.0, 1.0, 0, 2), "batch holds 0"),
+        (lambda: hard_growth(2, 1, 1.0), "n = 2"),
+        (lambda: hard_growth(8, 9, 1.0), "t = 9"),
+        (lambda: hard_growth(8, 2, 1.0, 0.0), "theta is 0"),
+        (lambda: growth_ceiling(4, 0.0, 1.0, 2.0), "ridge L2 is 0"),
+        (lambda: anchored_ceiling(1.0, 1.0, 1.0, 3, -0.1), "excitation -0.1"),
+        (lambda: field([-1.0], 1.0, 1.0), "spectrum"),
+        (lambda: field([1.0], 0.0, 1.0), "ridge L2 is 0"),
+        (lambda: field_at([1.0], 1.0, [-1.0]), "t = -1"),
+        (lambda: anchored_growth(4, 1.0, 0.0, 0.5, [1.0]), "anchor's square 0"),
+        (lambda: anchored_growth(4, 1.0, 1.0, 1.5, [1.0]), "cosine is 1.5"),
+        (lambda: anchored_growth(4, 1.0, 1.0, 0.5, [2.0, 1.0]), "increasing"),
+        (lambda: threshold(np.ones((3, 2)), 1.0), "at least 4"),
+        (lambda: threshold(np.ones((5, 2)), 0.0), "ridge L2 is 0"),
+        (lambda: threshold(np.ones((5, 2)), 1.0, np.eye(3)), "does not fit"),
+        (lambda: threshold(np.zeros((5, 2)), 1.0), "every key is 0"),
+        (lambda: spectral_threshold([0.0], 1.0), "no eigenvalue above 0"),
+    ],
+)
+def test_misuse_names_the_value(call, message):
+    with pytest.raises(Misuse, match=message):
+        call()
+
+
+def test_claims_are_frozen_data():
+    assert all(dataclasses.is_dataclass(claim) for claim in CLAIMS)
+    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS) == 12

@@ -1,0 +1,182 @@
+"""Value models by second routes: every key and both signs of the noise summed, Kronecker matrices, closed forms."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from theory import value_proofs
+from theory.claim import examine
+from theory.command import Misuse
+from theory.key_laws import HARD, SOFT, GaussianKeys, sample_keys
+from theory.value_fit import fit_values, mean_path, plateau_norm
+from theory.value_models import (
+    ValueModel,
+    absolute_shift,
+    anchored,
+    doubling_time,
+    growth,
+    growth_threshold,
+    isotropic_factor,
+    proportional,
+    relative_shift,
+    write_map,
+)
+
+MODELS = (
+    relative_shift(0.7), absolute_shift(1.2), anchored(0.9), proportional(2.0, 0.3), proportional(0.5, -0.6),
+    ValueModel(-1.7, 0.3, 0.2),
+)  # fmt: skip
+
+
+def drawn(n, count, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, count)) * np.geomspace(1, 3, n)[:, None]
+
+
+@pytest.mark.claim("T3.value_map", "T3.threshold", "T3.value_fit")
+@pytest.mark.parametrize("claim", value_proofs.claims(), ids=lambda claim: claim.id)
+def test_each_claim_holds_and_its_twin_falls(claim):
+    outcome = examine(claim)
+    assert outcome.evidence.established, outcome.evidence.steps
+    assert outcome.twin_rejected
+
+
+def brute_mean(W, keys, A, soft, model, steps):
+    """E‖W_t‖²_A over all key sequences and signs of a noise whose two halves, ω and τ, have signs of their own."""
+    M = np.linalg.inv(A)
+    total = []
+    for choice in itertools.product(itertools.product(range(keys.shape[1]), (1, -1), (1, -1)), repeat=steps):
+        V = W
+        for which, first, second in choice:
+            k = keys[:, which]
+            s, read = k @ M @ k, V @ k
+            eta = s / (1 + s) if soft else 1.0
+            noise = first * model.relative * read[::-1] * [1, -1, 1][: len(read)]  # of ‖Wk‖'s length
+            noise = noise + second * model.absolute * np.array([0.6, 0.8, 0.0])[: len(read)]
+            V = V + eta * np.outer(model.pull * read + noise, M @ k) / s
+        total.append(np.trace(V @ A @ V.T))
+    return np.mean(total)
+
+
+@pytest.mark.claim("T3.value_map")
+@pytest.mark.parametrize("model", MODELS, ids=str)
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_mean_path_is_the_sum_over_all_keys_and_signs(model, soft):
+    keys, A, W = drawn(3, 2), np.diag([1.0, 2.0, 0.5]), np.random.default_rng(1).normal(size=(2, 3))
+    lower = np.linalg.cholesky(A)
+    law = sample_keys(keys, A, SOFT if soft else HARD)
+    start = (W @ lower).T @ (W @ lower)
+    found = mean_path(law, model, start, 2)
+    for steps in (0, 1, 2):
+        assert found[steps] == pytest.approx(brute_mean(W, keys, A, soft, model, steps), rel=1e-12)
+
+
+@pytest.mark.claim("T3.value_map")
+@pytest.mark.parametrize("model", MODELS, ids=str)
+@pytest.mark.parametrize("gain", [HARD, SOFT])
+def test_the_growth_factor_is_the_kronecker_matrix_s(model, gain):
+    law = sample_keys(drawn(4, 30, 2), gain=gain)
+    whole = np.zeros((16, 16))
+    for y, eta in zip(law.directions.T, law.gains, strict=True):
+        outer = np.outer(y, y)
+        keep = np.eye(4) + model.pull * eta * outer
+        whole += (np.kron(keep, keep) + model.relative**2 * eta**2 * np.kron(outer, outer)) / 30
+    found = growth(law, model)
+    assert found.value == pytest.approx(np.abs(np.linalg.eigvals(whole)).max(), rel=1e-11)
+    assert found.low <= found.value * (1 + 1e-12)
+    assert found.high - found.low < 1e-6
+
+
+@pytest.mark.claim("T3.value_map")
+@pytest.mark.parametrize(
+    "keys", [np.eye(4), np.repeat(np.eye(3), [4, 1, 1], axis=1), np.eye(4)[:, :2], np.ones((1, 2))]
+)
+def test_degenerate_laws_keep_their_bracket(keys):
+    shares = np.bincount(np.argmax(keys, axis=0), minlength=len(keys)) / keys.shape[1]
+    for b in (-1.0, -0.4, 0.5):
+        found = growth(sample_keys(keys), ValueModel(b, 0.2, 0.0))
+        diagonal = 1 + (2 * b + b**2 + 0.04) * shares
+        assert found.low <= max(diagonal) * (1 + 1e-12)
+        assert found.high >= max(diagonal) * (1 - 1e-12)
+        assert found.value == pytest.approx(max(diagonal), rel=1e-10)
+
+
+@pytest.mark.claim("T3.value_map")
+def test_gaussian_laws_agree_with_isotropic_closed_forms_and_a_large_sample():
+    isotropic = GaussianKeys(np.ones(7))
+    for model in MODELS:
+        assert growth(isotropic, model).value == pytest.approx(isotropic_factor(7, model), rel=1e-11)
+    assert plateau_norm(isotropic, anchored(2.0)) == pytest.approx(4 * 7 / 5, rel=1e-9)
+    spectrum = np.array([1.0, 2.0, 6.0])
+    rng = np.random.default_rng(3)
+    sample = sample_keys(rng.normal(size=(3, 200_000)) * np.sqrt(spectrum)[:, None], gain=SOFT)
+    law = GaussianKeys(spectrum, SOFT)
+    X = np.array([[1.0, 0.4, -0.3], [0.4, 2.0, 0.1], [-0.3, 0.1, 0.5]])
+    for model in MODELS:
+        exact, drawn_map = write_map(law, model), write_map(sample, model)
+        np.testing.assert_allclose(drawn_map.apply(X), exact.apply(X), atol=0.01)
+        np.testing.assert_allclose(drawn_map.floor, exact.floor, atol=0.01)
+
+
+@pytest.mark.claim("T3.value_map")
+def test_absolute_shifts_grow_linearly_and_anchored_values_settle():
+    law = sample_keys(drawn(3, 12, 4))
+    path = mean_path(law, absolute_shift(1.5), np.eye(3), 50)
+    np.testing.assert_allclose(np.diff(path), 2.25 * np.mean(1 / law.sizes), rtol=1e-12)
+    settled = mean_path(law, anchored(1.5), 4 * np.eye(3), 600)[-1]
+    assert plateau_norm(law, anchored(1.5)) == pytest.approx(settled, rel=1e-9)
+    with pytest.raises(Misuse, match="so no plateau is certain"):
+        plateau_norm(law, relative_shift(0.1))
+    with pytest.raises(Misuse, match="no plateau"):
+        plateau_norm(sample_keys(np.eye(3)[:, :2]), anchored(1.0))
+
+
+@pytest.mark.claim("T3.threshold")
+@pytest.mark.parametrize(("eta", "cosine"), [(1.0, 0.4), (0.5, 0.0), (0.3, 0.7), (0.3, -0.7), (0.1, 1.0)])
+def test_growth_changes_sign_at_the_threshold_for_any_keys(eta, cosine):
+    law = sample_keys(drawn(3, 9, 5), gain=np.full(9, eta))
+    alpha = growth_threshold(eta, cosine)
+    assert growth(law, proportional(alpha, cosine)).value == pytest.approx(1, abs=1e-9)
+    assert growth(law, proportional(1.05 * alpha, cosine)).low > 1
+    assert growth(law, proportional(0.95 * alpha, cosine)).high < 1
+
+
+def test_doubling_time():
+    assert doubling_time(1 + 1 / 100) == pytest.approx(math.log(2) * 100, rel=0.01)
+    assert 1.02 ** doubling_time(1.02) == pytest.approx(2)
+    assert doubling_time(1.0) == math.inf
+
+
+@pytest.mark.claim("T3.value_fit")
+def test_a_fit_of_noisy_pairs_and_its_misfit():
+    rng = np.random.default_rng(6)
+    reads = rng.normal(size=(5, 40_000)) * rng.uniform(0.5, 3, 40_000)
+    noise = rng.normal(size=reads.shape) / math.sqrt(5)
+    scale = np.sqrt(0.6**2 * (reads**2).sum(axis=0) + 2.0**2)
+    found = fit_values(reads, 0.8 * reads + noise * scale)
+    assert found.model.pull == pytest.approx(-0.2, abs=0.02)
+    assert found.model.relative == pytest.approx(0.6, abs=0.03)
+    assert found.model.absolute == pytest.approx(2.0, abs=0.1)
+    assert max(found[1:]) < 0.03
+    assert fit_values(reads, 2 * reads / np.linalg.norm(reads, axis=0)).length_misfit > 0.1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ValueModel(0.0, -1.0, 0.0), "negative noise"),
+        (lambda: ValueModel(math.nan, 1.0, 0.0), "not finite"),
+        (lambda: proportional(-1.0, 0.0), "α = -1.0"),
+        (lambda: isotropic_factor(0, relative_shift(1.0)), "key dimension is 0"),
+        (lambda: growth_threshold(0.0, 0.0), "η = 0.0"),
+        (lambda: doubling_time(0.0), "growth factor is 0"),
+        (lambda: fit_values(np.ones((2, 9)), np.ones((2, 8))), r"\(2, 9\) and values \(2, 8\)"),
+        (lambda: fit_values(np.ones((2, 9)), np.ones((2, 9))), "cannot tell ω from τ"),
+        (lambda: fit_values(np.full((2, 9), np.nan), np.ones((2, 9))), "NaN or infinity"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(Misuse, match=message):
+        call()
