@@ -6,9 +6,48 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from theory import anchoring_proofs, growth_proofs, identities, norms
+from theory import (
+    accumulating_proofs,
+    adversary_proofs,
+    anchor_statistics_proofs,
+    anchored_batch_proofs,
+    anchoring_proofs,
+    batches,
+    collapse_proofs,
+    entries,
+    excitation_proofs,
+    filter_proofs,
+    growth_proofs,
+    identities,
+    increment_proofs,
+    instances,
+    layers_proofs,
+    lyapunov_proofs,
+    mismatch,
+    norms,
+    operator_proofs,
+    precision_proofs,
+    prune_proofs,
+    radius_proofs,
+    rect_proofs,
+    ridge_proofs,
+    state_proofs,
+    stream_proofs,
+    value_proofs,
+    variants_proofs,
+)
 from theory.claim import Claim
 from theory.command import Misuse
+
+
+FAMILIES = (
+    *(identities, norms, instances, mismatch, batches, entries),
+    *(growth_proofs, operator_proofs, radius_proofs, value_proofs, lyapunov_proofs, accumulating_proofs),
+    *(increment_proofs, stream_proofs, ridge_proofs, rect_proofs, filter_proofs, prune_proofs, state_proofs),
+    *(anchoring_proofs, anchored_batch_proofs, variants_proofs, layers_proofs, excitation_proofs, adversary_proofs),
+    *(anchor_statistics_proofs, collapse_proofs, precision_proofs),
+)
+"""The modules that hold claims, T1 to T7, in the order in which they are read."""
 
 
 def claims() -> tuple[Claim[Any], ...]:
@@ -17,9 +56,8 @@ def claims() -> tuple[Claim[Any], ...]:
     >>> claims()[0].id, claims()[0].command
     ('T1.identity', 'python -m theory show T1.identity')
     """
-    rooms = (identities, norms, growth_proofs, anchoring_proofs)
     return tuple(
-        replace(claim, command=f"python -m theory show {claim.id}") for room in rooms for claim in room.claims()
+        replace(claim, command=f"python -m theory show {claim.id}") for part in FAMILIES for claim in part.claims()
     )
 
 
