@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from theory.growth_operator import sample_perron
-from theory.key_laws import SampleKeys, sample_keys
+from theory.growth.growth_operator import sample_perron
+from theory.growth.key_laws import SampleKeys, sample_keys
 
 RTOL = 1e-6
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import FormatStrFormatter, NullFormatter
 from figures.results import Run
 from figures.style import CYCLE, number_plainly
 from theory.command import Misuse
-from theory.growth import mean_growth
+from theory.growth.isotropic import mean_growth
 
 FACETS = (None, None)
 ROW_HEIGHT = 2.6  # inches

@@ -12,7 +12,7 @@ from real_models.finished import Run
 from real_models.keys import read_keys
 from theory.claim import Claim, Evidence, Kind, Verdict
 from theory.fits import mean_rate
-from theory.value_models import ValueModel, isotropic_factor
+from theory.growth.value_models import ValueModel, isotropic_factor
 
 SEEN = 100
 """Edits whose values the forecast may read; it speaks of the edits after them."""

@@ -95,7 +95,7 @@ def phase(command: PhaseCommand) -> int:
     check_phase(command.run)
     from sim.montecarlo import mean_factors, run_seeds, student_interval
     from sim.results import claim_folder, finish
-    from theory.growth import mean_growth
+    from theory.growth.isotropic import mean_growth
 
     config, begun, grid = command.run, time.monotonic(), cells(command.run)
     claim_folder(command.out, config)

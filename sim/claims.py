@@ -22,11 +22,11 @@ from sim.montecarlo import (
     run_seeds,
     student_interval,
 )
-from theory.accumulating import accumulating_growth
-from theory.anchoring import plateau
+from theory.accumulating.mean_field import accumulating_growth
+from theory.anchoring.plateaus import plateau
 from theory.claim import Claim, Evidence, Kind
-from theory.growth import mean_growth, soft_gain_moments
-from theory.lyapunov import typical_exponent
+from theory.growth.isotropic import mean_growth, soft_gain_moments
+from theory.growth.lyapunov import typical_exponent
 
 CONFIDENCE = 0.99994
 """Two-sided level of 4 normal standard errors: a true prediction is missed with probability 6e-5."""

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.config import GrowConfig
-from theory.growth import mean_growth, soft_gain_moments
-from theory.growth_operator import anisotropic_radius
-from theory.lyapunov import typical_exponent
+from theory.growth.growth_operator import anisotropic_radius
+from theory.growth.isotropic import mean_growth, soft_gain_moments
+from theory.growth.lyapunov import typical_exponent
 
 
 class Foretold(NamedTuple):

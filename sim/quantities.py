@@ -22,8 +22,8 @@ from sim.montecarlo import (
     worst_error,
 )
 from sim.prediction import Foretold, exponent_bound, exponent_estimate, growth_factor, isotropic
-from theory.accumulating import accumulating_growth
-from theory.anchoring import plateau
+from theory.accumulating.mean_field import accumulating_growth
+from theory.anchoring.plateaus import plateau
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sim.editor import Edit, Editor
 from sim.engine import write_in_place
 from sim.memory import KeyLaw, draw_weight, isotropic_keys
 from sim.metric import in_float64
-from theory.collapse import Bracket, collapse_point
+from theory.collapse.points import Bracket, collapse_point
 from theory.command import Misuse
 
 CodeLaw = Callable[[Tensor, Tensor], Tensor]

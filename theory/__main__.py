@@ -12,8 +12,8 @@ import tyro
 from theory.command import dispatch
 
 if TYPE_CHECKING:
-    from theory.step import Step
-    from theory.value_models import ValueModel
+    from theory.growth.value_models import ValueModel
+    from theory.provers.step import Step
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def predict(config: Predict) -> int:
     from theory.files import check_place, write_json
     from theory.forecast import Rule, forecast, read_tensors
     from theory.forecast_report import as_json, lines
-    from theory.rules import metric_form
+    from theory.writes.rules import metric_form
 
     check_place(config.json)
     metric_form(config.rule)
@@ -141,8 +141,8 @@ def value_model(config: Predict) -> ValueModel:
     """The value model that the options name."""
     from theory.command import Misuse
     from theory.forecast import read_tensors
-    from theory.value_fit import fit_values
-    from theory.value_models import proportional, relative_shift
+    from theory.growth.value_fit import fit_values
+    from theory.growth.value_models import proportional, relative_shift
 
     if config.values is not None and config.alpha is not None:
         raise Misuse(f"--alpha {config.alpha} and --values {config.values} each name a value model; leave one out")

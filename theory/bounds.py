@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from theory.anchoring import worst_case
+from theory.anchoring.plateaus import worst_case
 from theory.command import Misuse
 from theory.findings import (
     ROUNDING,

@@ -6,46 +6,48 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from theory import (
-    accumulating_proofs,
+from theory.accumulating import anchored_proofs, bound_proofs, exact_proofs, mean_field_proofs, spectrum_proofs
+from theory.anchoring import (
     adversary_proofs,
-    anchor_statistics_proofs,
-    anchored_batch_proofs,
-    anchoring_proofs,
-    batches,
-    collapse_proofs,
-    entries,
+    batch_proofs,
     excitation_proofs,
-    filter_proofs,
-    growth_proofs,
-    identities,
-    increment_proofs,
-    instances,
     layers_proofs,
-    lyapunov_proofs,
-    mismatch,
-    norms,
-    operator_proofs,
-    precision_proofs,
+    norm_proofs,
+    statistics_proofs,
+    variants_proofs,
+)
+from theory.claim import Claim
+from theory.collapse import interference_proofs, point_proofs, success_proofs
+from theory.command import Misuse
+from theory.controls import (
+    filter_proofs,
+    increment_proofs,
     prune_proofs,
-    radius_proofs,
     rect_proofs,
     ridge_proofs,
     state_proofs,
     stream_proofs,
-    value_proofs,
-    variants_proofs,
 )
-from theory.claim import Claim
-from theory.command import Misuse
+from theory.growth import (
+    isotropic_proofs,
+    lyapunov_proofs,
+    numeric_proofs,
+    operator_proofs,
+    radius_proofs,
+    value_proofs,
+)
+from theory.precision import bound_proofs as error_proofs
+from theory.precision import format_proofs, random_proofs
+from theory.writes import batches, entries, identities, instances, mismatch, norms
 
-
-FAMILIES = (
+MODULES = (
     *(identities, norms, instances, mismatch, batches, entries),
-    *(growth_proofs, operator_proofs, radius_proofs, value_proofs, lyapunov_proofs, accumulating_proofs),
+    *(isotropic_proofs, operator_proofs, radius_proofs, value_proofs, lyapunov_proofs, numeric_proofs),
+    *(exact_proofs, bound_proofs, mean_field_proofs, spectrum_proofs, anchored_proofs),
     *(increment_proofs, stream_proofs, ridge_proofs, rect_proofs, filter_proofs, prune_proofs, state_proofs),
-    *(anchoring_proofs, anchored_batch_proofs, variants_proofs, layers_proofs, excitation_proofs, adversary_proofs),
-    *(anchor_statistics_proofs, collapse_proofs, precision_proofs),
+    *(norm_proofs, batch_proofs, variants_proofs, layers_proofs, excitation_proofs, adversary_proofs),
+    *(statistics_proofs, point_proofs, interference_proofs, success_proofs),
+    *(format_proofs, random_proofs, error_proofs),
 )
 """The modules that hold claims, T1 to T7, in the order in which they are read."""
 
@@ -57,7 +59,7 @@ def claims() -> tuple[Claim[Any], ...]:
     ('T1.identity', 'python -m theory show T1.identity')
     """
     return tuple(
-        replace(claim, command=f"python -m theory show {claim.id}") for part in FAMILIES for claim in part.claims()
+        replace(claim, command=f"python -m theory show {claim.id}") for module in MODULES for claim in module.claims()
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from theory.step import Step
+from theory.provers.step import Step
 
 Subject = TypeVar("Subject")
 

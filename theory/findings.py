@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.anchoring import worst_case
+from theory.anchoring.plateaus import worst_case
 from theory.command import Misuse
 
 Array = NDArray[np.float64]

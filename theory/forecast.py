@@ -10,15 +10,15 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from theory.accumulating_spectrum import spectral_growth
+from theory.accumulating.spectrum import spectral_growth
+from theory.accumulating.threshold import Threshold, sample_spectrum, threshold
+from theory.anchoring.excitation import Excitation, excitation, plateau_interval
 from theory.command import Misuse
-from theory.excitation import Excitation, excitation, plateau_interval
-from theory.growth_operator import Radius
-from theory.key_laws import Array, Gain, SampleKeys, check_covariance, sample_keys
-from theory.radius_bounds import RadiusInterval, radius_interval
-from theory.rules import Form, metric_form
-from theory.threshold import Threshold, sample_spectrum, threshold
-from theory.value_models import ValueModel, doubling_time, growth, relative_shift
+from theory.growth.growth_operator import Radius
+from theory.growth.key_laws import Array, Gain, SampleKeys, check_covariance, sample_keys
+from theory.growth.radius_bounds import RadiusInterval, radius_interval
+from theory.growth.value_models import ValueModel, doubling_time, growth, relative_shift
+from theory.writes.rules import Form, metric_form
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Rule:
     """A rule with the hyper-parameters that set its metric.
 
     Attributes:
-        name: as `theory.rules` lists it.
+        name: as `theory.writes.rules` lists it.
         weighting: λ of A = λC; 1 for ROME, where it does not matter.
         ridge: L2 of the rules that accumulate keys, in key units squared.
         layers_left: L − i, the number of layers over which the residual is still spread; the share is 1/(L − i).

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from theory.claim import Claim, Evidence, Verdict
-from theory.step import Prover, Step
+from theory.provers.step import Prover, Step
 from theory.typeset import expression, prose, text
 
 PREAMBLE = r"""\documentclass[10pt]{article}

@@ -7,7 +7,7 @@ import unicodedata
 
 import sympy
 
-from theory.trace_algebra import Expression, Word
+from theory.provers.trace_algebra import Expression, Word
 
 SYMBOLS = {
     "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "ζ": r"\zeta", "η": r"\eta",

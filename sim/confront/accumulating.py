@@ -18,10 +18,10 @@ from sim.lowrank import apply_delta
 from sim.memory import KeyLaw, LinearMemory, ValueLaw, draw_weight, free_values, gaussian_keys, isotropic_shift
 from sim.rules.alphaedit import alphaedit
 from sim.values.anchor_norm import anchor_norm
-from theory.accumulating import accumulating_growth, batched_growth, fresh_gain, growth_rate
-from theory.accumulating_exact import hard_growth, least_norm
-from theory.accumulating_spectrum import spectral_growth
-from theory.anchored_accumulating import anchored_growth
+from theory.accumulating.anchored import anchored_growth
+from theory.accumulating.exact import hard_growth, least_norm
+from theory.accumulating.mean_field import accumulating_growth, batched_growth, fresh_gain, growth_rate
+from theory.accumulating.spectrum import spectral_growth
 from theory.claim import Claim
 
 HARD = 1e-8

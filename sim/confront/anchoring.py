@@ -32,7 +32,7 @@ from sim.rules.metric_write import hard, metric_write
 from sim.rules.rome import rome
 from sim.values.anchor_norm import anchor_norm
 from sim.values.drop_norm import drop_norm
-from theory.anchoring import batch_plateau, plateau, readout_bound, soft_contraction, soft_plateau
+from theory.anchoring.plateaus import batch_plateau, plateau, readout_bound, soft_contraction, soft_plateau
 from theory.claim import Claim
 
 Rows = list[dict[str, float | int | bool]]

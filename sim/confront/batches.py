@@ -26,8 +26,8 @@ from sim.memory import (
 )
 from sim.metric import Euclidean, Metric, inverse_metric
 from sim.rules.metric_write import hard, metric_write
-from theory.batches import batch_growth
 from theory.claim import Claim
+from theory.writes.batches import batch_growth
 
 DRAWS = 40
 """Batches a seed; their mean is one independent number."""

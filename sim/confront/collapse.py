@@ -29,12 +29,18 @@ from sim.retrieval import (
 from sim.rules.alphaedit import alphaedit
 from sim.rules.rome import rome
 from sim.values.anchor_norm import anchor_norm
-from theory.anchoring import plateau
+from theory.anchoring.plateaus import plateau
 from theory.claim import Claim
-from theory.growth import mean_growth
-from theory.interference import forgetting, interference
-from theory.retrieval import specificity
-from theory.success import accumulating_success, memoryless_success, predicted_collapse, with_anchor, without_anchor
+from theory.collapse.interference import forgetting, interference
+from theory.collapse.retrieval import specificity
+from theory.collapse.success import (
+    accumulating_success,
+    memoryless_success,
+    predicted_collapse,
+    with_anchor,
+    without_anchor,
+)
+from theory.growth.isotropic import mean_growth
 
 FEW_DIMENSIONS = 0.18
 """Mean-field success at some 30 value dimensions: energies fluctuate, so it is too high, by up to this (stated)."""

@@ -28,10 +28,12 @@ from sim.metric import in_float64
 from sim.rules.memit import memit
 from sim.rules.rome import rome
 from sim.values.clip_norm import clip_norm
-from theory import controls, filters, state_controls
 from theory.claim import Claim
-from theory.growth import mean_growth, soft_gain_moments
-from theory.moments import DIMENSION, chi_square_moment
+from theory.controls import filters
+from theory.controls import increments as controls
+from theory.controls import states as state_controls
+from theory.growth.isotropic import mean_growth, soft_gain_moments
+from theory.provers.moments import DIMENSION, chi_square_moment
 
 WRITES = 100  # one-write trials a seed, all at one weight: a factor's sample is their mean
 

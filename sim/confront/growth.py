@@ -17,11 +17,11 @@ from sim.memory import KeyLaw, LinearMemory, ValueLaw, draw_weight, gaussian_key
 from sim.rules.memit import memit
 from sim.rules.rome import rome
 from theory.claim import Claim
-from theory.growth_operator import Perron, perron, radius
-from theory.key_laws import HARD, SOFT, GaussianKeys, SampleKeys, sample_keys
-from theory.lyapunov import exponent_bounds, typical_exponent
-from theory.value_fit import mean_path
-from theory.value_models import proportional, relative_shift
+from theory.growth.growth_operator import Perron, perron, radius
+from theory.growth.key_laws import HARD, SOFT, GaussianKeys, SampleKeys, sample_keys
+from theory.growth.lyapunov import exponent_bounds, typical_exponent
+from theory.growth.value_fit import mean_path
+from theory.growth.value_models import proportional, relative_shift
 
 DRAWS = 100
 """Independent pairs of a weight and a stream that one seed averages."""

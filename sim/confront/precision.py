@@ -18,8 +18,8 @@ from sim.memory import KeyLaw, LinearMemory, draw_weight, gaussian_keys, isotrop
 from sim.rules.memit import memit
 from sim.rules.rome import rome
 from theory.claim import Claim
-from theory.precision import BFLOAT16, FLOAT16, FLOAT32, changed_share, normal_tail, product_tail, storage_noise
-from theory.precision_bounds import identity_error_bound
+from theory.precision.bounds import identity_error_bound
+from theory.precision.formats import BFLOAT16, FLOAT16, FLOAT32, changed_share, normal_tail, product_tail, storage_noise
 
 APPROXIMATION = 0.03
 """The rule's entries are only nearly independent and normal; their share of changed entries misses by less (stated)."""

@@ -16,7 +16,7 @@ from sim.results import finish, provenance
 from theory.claim import Verdict, examine
 from theory.command import Misuse
 from theory.files import write_json
-from theory.value_models import ValueModel
+from theory.growth.value_models import ValueModel
 
 EDITS = 200
 

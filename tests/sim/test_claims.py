@@ -21,7 +21,7 @@ from sim.claims import (
 )
 from sim.config import check
 from theory.claim import Kind, examine
-from theory.growth import mean_growth, soft_gain_moments
+from theory.growth.isotropic import mean_growth, soft_gain_moments
 
 IDS = (
     "S1.growth",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sim.confront.anchoring import claims, gaussian_excitation, mean_path, share
-from theory.anchoring import chi_square_mean, plateau
+from theory.anchoring.plateaus import chi_square_mean, plateau
 from theory.claim import examine
 
 

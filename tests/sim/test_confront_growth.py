@@ -8,7 +8,7 @@ import torch
 
 from sim.confront.growth import at_a_cosine, claims, finite_keys, spectrum, weight_of
 from theory.claim import examine
-from theory.growth_operator import anisotropic_radius
+from theory.growth.growth_operator import anisotropic_radius
 
 FAMILY = {claim.id: claim for claim in claims(seeds=6)}
 

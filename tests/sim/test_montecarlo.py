@@ -28,8 +28,8 @@ from sim.montecarlo import (
 from sim.prediction import growth_factor, spectrum
 from sim.quantities import accumulation_points, law_path, measure_quantities, seed_table, step_table
 from theory.command import Misuse
-from theory.growth_operator import anisotropic_radius
-from theory.lyapunov import second_moment_growth, second_moments, typical_exponent
+from theory.growth.growth_operator import anisotropic_radius
+from theory.growth.lyapunov import second_moment_growth, second_moments, typical_exponent
 
 
 def test_the_student_interval_covers_at_its_level() -> None:

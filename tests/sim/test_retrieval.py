@@ -25,8 +25,8 @@ from sim.rules.alphaedit import alphaedit
 from sim.rules.rome import rome
 from sim.values.anchor_norm import anchor_norm
 from theory.claim import examine
+from theory.collapse.retrieval import specificity
 from theory.command import Misuse
-from theory.retrieval import specificity
 
 
 def seeded(seed=0):

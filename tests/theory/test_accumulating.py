@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize
 
-from theory.accumulating import (
+from theory.accumulating.anchored import anchored_growth, gain_series, moments, next_moment, undirected_growth
+from theory.accumulating.exact import anchored_ceiling, growth_ceiling, hard_growth, hard_step, least_norm
+from theory.accumulating.exact_proofs import claims
+from theory.accumulating.mean_field import (
     accumulating_growth,
     batched_growth,
     fastest_edit,
@@ -16,13 +19,10 @@ from theory.accumulating import (
     growth_rate,
     saturation,
 )
-from theory.accumulating_exact import anchored_ceiling, growth_ceiling, hard_growth, hard_step, least_norm
-from theory.accumulating_proofs import claims
-from theory.accumulating_spectrum import field, field_at, spectral_growth
-from theory.anchored_accumulating import anchored_growth, gain_series, moments, next_moment, undirected_growth
+from theory.accumulating.spectrum import field, field_at, spectral_growth
+from theory.accumulating.threshold import sample_spectrum, spectral_threshold, threshold
 from theory.claim import Kind, Verdict, examine
 from theory.command import Misuse
-from theory.threshold import sample_spectrum, spectral_threshold, threshold
 
 CLAIMS = claims()
 

@@ -6,8 +6,8 @@ import mpmath
 import pytest
 import sympy
 
-from theory.agreement import at_two_precisions, gap, number
-from theory.prove import Proof, Undecided
+from theory.provers.agreement import at_two_precisions, gap, number
+from theory.provers.prove import Proof, Undecided
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import torch
 from scipy import stats
 
 from sim.anchor import standard_error, trimmed_mean
-from theory.anchor_statistics import plateau_shift, plateau_uncertainty, trimmed_lognormal, trimmed_normal
-from theory.anchor_statistics_proofs import claims
-from theory.anchoring import batch_plateau, plateau, soft_plateau
+from theory.anchoring.plateaus import batch_plateau, plateau, soft_plateau
+from theory.anchoring.statistics import plateau_shift, plateau_uncertainty, trimmed_lognormal, trimmed_normal
+from theory.anchoring.statistics_proofs import claims
 from theory.claim import examine
 from theory.command import Misuse
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from theory.anchoring import plateau, relaxation, worst_case
+from theory.anchoring.plateaus import plateau, relaxation, worst_case
 from theory.command import Misuse
 
 

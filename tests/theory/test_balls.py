@@ -7,8 +7,8 @@ import flint
 import pytest
 import sympy
 
-from theory.balls import enclosure, exact, hull, positive_on
-from theory.prove import Proof, Undecided
+from theory.provers.balls import enclosure, exact, hull, positive_on
+from theory.provers.prove import Proof, Undecided
 
 x, y = sympy.symbols("x y", real=True)
 HALF, TENTH = sympy.Rational(1, 2), sympy.Rational(1, 10)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import sympy
 
-from theory import batches, entries, identities
-from theory.batches import batch_growth
 from theory.claim import Kind, examine
 from theory.command import Misuse
-from theory.growth import mean_growth
+from theory.growth.isotropic import mean_growth
+from theory.writes import batches, entries, identities
+from theory.writes.batches import batch_growth
 
 CLAIMS = {claim.id: claim for claim in (*batches.claims(), *entries.claims())}
 SHAPES = pytest.mark.parametrize(("m", "n", "u"), [(2, 5, 1), (3, 6, 2), (7, 4, 3), (1, 5, 4)])

@@ -8,10 +8,7 @@ import pytest
 from scipy import stats
 
 from theory.claim import Kind, Verdict, examine
-from theory.collapse import Bracket, collapse_over_seeds, collapse_point, median_rank
-from theory.collapse_proofs import claims
-from theory.command import Misuse
-from theory.interference import (
+from theory.collapse.interference import (
     Answer,
     ValueLaw,
     crossover,
@@ -25,14 +22,17 @@ from theory.interference import (
     relative_shift,
     written,
 )
-from theory.retrieval import specificity, success_probability
-from theory.success import (
+from theory.collapse.point_proofs import claims
+from theory.collapse.points import Bracket, collapse_over_seeds, collapse_point, median_rank
+from theory.collapse.retrieval import specificity, success_probability
+from theory.collapse.success import (
     accumulating_success,
     memoryless_success,
     undirected_anchor,
     with_anchor,
     without_anchor,
 )
+from theory.command import Misuse
 
 GOLDEN = (1 + math.sqrt(5)) / 2
 AXES = np.array([np.roll([0, 1, s * GOLDEN], i) for s in (1, -1) for i in range(3)]) / math.sqrt(1 + GOLDEN**2)

@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from theory import controls, filters, increment_proofs, ridge_proofs, stream_proofs
 from theory.claim import Kind, Verdict, examine
 from theory.command import Misuse
-from theory.growth import mean_growth
+from theory.controls import filters, increment_proofs, ridge_proofs, stream_proofs
+from theory.controls import increments as controls
+from theory.growth.isotropic import mean_growth
 
 CLAIMS = [*increment_proofs.claims(), *stream_proofs.claims(), *ridge_proofs.claims()]
 VERDICTS = {

@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from theory.anchoring import readout_bound
-from theory.claim import examine
-from theory.command import Misuse
-from theory.excitation import (
+from theory.anchoring.excitation import (
     Excitation,
     bernoulli_divergence,
     chernoff_high,
@@ -19,7 +16,10 @@ from theory.excitation import (
     frame_norm,
     plateau_interval,
 )
-from theory.excitation_proofs import claims
+from theory.anchoring.excitation_proofs import claims
+from theory.anchoring.plateaus import readout_bound
+from theory.claim import examine
+from theory.command import Misuse
 
 
 def decided(claim):

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from theory import filter_proofs, filters, rect_proofs
 from theory.claim import Kind, Verdict, examine
+from theory.controls import filter_proofs, filters, rect_proofs
 
 VERDICTS = {"T4.rect": Verdict.CONDITIONAL, "T4.mask": Verdict.CONDITIONAL, "T4.rect_witness": Verdict.FALSE}
 GOLDEN = (1 + math.sqrt(5)) / 2

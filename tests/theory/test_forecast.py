@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from theory.__main__ import Predict, predict
 from theory.command import Misuse
 from theory.forecast import Rule, forecast
-from theory.value_models import proportional, relative_shift
+from theory.growth.value_models import proportional, relative_shift
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from theory.command import Misuse
-from theory.growth import mean_growth, rate_from_factor, soft_gain_moments
-from theory.moments import DIMENSION, chi_square_moment, sphere_moment
+from theory.growth.isotropic import mean_growth, rate_from_factor, soft_gain_moments
+from theory.provers.moments import DIMENSION, chi_square_moment, sphere_moment
 
 GOLDEN = (1 + math.sqrt(5)) / 2
 

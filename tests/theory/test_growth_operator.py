@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from theory import operator_proofs, radius_proofs
 from theory.claim import examine
 from theory.command import Misuse
-from theory.growth import soft_gain_moments
-from theory.growth_operator import anisotropic_radius, perron, power_iteration, radius, sample_perron
-from theory.key_laws import HARD, SOFT, Gain, GaussianKeys, SampleKeys, gaussian_keys, sample_keys
-from theory.quadratures import gaussian_moments
-from theory.radius_bounds import bernstein_low, chernoff_high, radius_certificate, radius_interval
+from theory.growth import operator_proofs, radius_proofs, soft_gain_moments
+from theory.growth.growth_operator import anisotropic_radius, perron, power_iteration, radius, sample_perron
+from theory.growth.key_laws import HARD, SOFT, Gain, GaussianKeys, SampleKeys, gaussian_keys, sample_keys
+from theory.growth.quadratures import gaussian_moments
+from theory.growth.radius_bounds import bernstein_low, chernoff_high, radius_certificate, radius_interval
 
 CLAIMS = (*operator_proofs.claims(), *radius_proofs.claims())
 
@@ -93,8 +92,8 @@ def test_the_eigenmatrix_and_single_precision_storage(monkeypatch):
     np.testing.assert_allclose(image, value * X, rtol=0, atol=1e-9 * value)
     assert np.trace(X) == pytest.approx(1)
     assert np.linalg.eigvalsh(X)[0] > 0
-    monkeypatch.setattr("theory.growth_operator.WIDE_LIMIT", 10)
-    monkeypatch.setattr("theory.growth_operator.TILE", 7)  # tiles that do not divide N
+    monkeypatch.setattr("theory.growth.growth_operator.WIDE_LIMIT", 10)
+    monkeypatch.setattr("theory.growth.growth_operator.TILE", 7)  # tiles that do not divide N
     narrow = sample_perron(law, 1e-6, "gram").radius
     assert narrow.low <= value <= narrow.high
     assert narrow.high - narrow.low <= 3e-6 * value

@@ -11,8 +11,8 @@ import sympy
 from sympy import Matrix, Rational, eye
 
 from theory.catalogue import select
-from theory.identities import BATCH_CROSS, BATCH_SQUARE, ETA, READ_SQ, RESIDUAL_SQ, VALUE_SQ, S
-from theory.norms import FROBENIUS_CROSS, RAISED_SQ
+from theory.writes.identities import BATCH_CROSS, BATCH_SQUARE, ETA, READ_SQ, RESIDUAL_SQ, VALUE_SQ, S
+from theory.writes.norms import FROBENIUS_CROSS, RAISED_SQ
 
 SHAPES = pytest.mark.parametrize(("m", "n"), [(1, 2), (2, 3), (3, 2), (4, 4)])
 

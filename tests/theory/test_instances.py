@@ -1,15 +1,15 @@
 """T1's instances by a second route: every published solve in numpy, against the metric and the gain of the table.
 
-The solves follow the rules' equations; what they are compared with is `theory.rules` and the norm change of the claims.
+The solves follow the rules' equations; they are compared with `theory.writes.rules` and the claims' norm change.
 """
 
 import numpy as np
 import pytest
 from scipy import integrate
 
-from theory import instances, mismatch
 from theory.claim import Kind, examine
-from theory.rules import METRIC_FORMS, metric_form
+from theory.writes import instances, mismatch
+from theory.writes.rules import METRIC_FORMS, metric_form
 
 SHAPES = pytest.mark.parametrize(("m", "n"), [(1, 3), (3, 5), (6, 4), (4, 4)])
 CLAIMS = {claim.id: claim for claim in (*instances.claims(), *mismatch.claims())}

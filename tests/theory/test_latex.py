@@ -13,8 +13,8 @@ from matplotlib.mathtext import MathTextParser
 from theory.__main__ import Show, show
 from theory.catalogue import claims, select
 from theory.latex import document, step
-from theory.step import Prover, Step
-from theory.trace_algebra import Algebra
+from theory.provers.step import Prover, Step
+from theory.provers.trace_algebra import Algebra
 from theory.typeset import expression, formula, text
 
 FORMULAS = re.compile(r"(?<!\\)\$((?:[^$\\]|\\.)*)\$")

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from theory.anchoring import early_layer_rate
+from theory.anchoring.layers_proofs import claims
+from theory.anchoring.plateaus import early_layer_rate
 from theory.claim import Verdict, examine
 from theory.command import Misuse
-from theory.layers_proofs import claims
 
 
 def spread(weights, keys, value, *, joint=False):

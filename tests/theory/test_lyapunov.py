@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from theory import lyapunov_proofs
 from theory.claim import examine
 from theory.command import Misuse
-from theory.lyapunov import exponent_bounds, mean_log, second_moment_growth, second_moments, typical_exponent
+from theory.growth import lyapunov_proofs
+from theory.growth.lyapunov import exponent_bounds, mean_log, second_moment_growth, second_moments, typical_exponent
 
 
 @pytest.mark.claim("T3.second_moments", "T3.typical")

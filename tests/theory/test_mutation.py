@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from theory.command import Misuse
-from theory.impact import dependents, distances, graph, origin
-from theory.mutants import mutants, scopes
-from theory.mutation import KILLED, SURVIVED, VOID, Mutate, rooms, run, sample, sources, targets, unsound
-from theory.survivors import SURVIVORS
+from theory.mutating.impact import dependents, distances, graph, origin
+from theory.mutating.mutants import mutants, scopes
+from theory.mutating.mutation import KILLED, SURVIVED, VOID, Mutate, rooms, run, sample, sources, targets, unsound
+from theory.mutating.survivors import SURVIVORS
 
 MODULE = '''
 """Doc with 1 + 1."""
-from theory.identities import ETA
+from theory.writes.identities import ETA
 RATE = ETA**2 * 3
 
 
@@ -127,7 +127,7 @@ def test_a_fault_reaches_who_mentions_it_and_no_one_else():
     assert distances(edges, frozenset({("theory.c", "SUBJECT")}))["theory.c", "claims"] == 1
     assert dependents(SMALL, "theory.a") == {"theory.a", "theory.b", "theory.c"}
     assert rooms(SMALL) == ("theory.c",)
-    assert origin(targets) == ("theory.mutation", "targets")
+    assert origin(targets) == ("theory.mutating.mutation", "targets")
     assert origin(test_one_fault_at_a_time)[1] == "test_one_fault_at_a_time"
 
 
@@ -148,8 +148,8 @@ def test_the_sample_is_deterministic_takes_turns_and_keeps_its_choice_when_modul
 
 def test_tools_are_no_targets_and_misuse_is_named():
     texts = sources()
-    assert {"theory.identities", "theory.growth", "theory.anchoring"} <= set(targets(texts))
-    assert not {"theory.claim", "theory.prove", "theory.mutation"} & set(targets(texts))
+    assert {"theory.writes.identities", "theory.growth.isotropic", "theory.anchoring.plateaus"} <= set(targets(texts))
+    assert not {"theory.claim", "theory.provers.prove", "theory.mutating.mutation"} & set(targets(texts))
     with pytest.raises(Misuse, match="no formula module 'prove'; known are"):
         targets(texts, ("prove",))
     with pytest.raises(Misuse, match="-1 mutants"):
@@ -158,9 +158,9 @@ def test_tools_are_no_targets_and_misuse_is_named():
 
 def test_a_claim_that_fails_without_a_mutant_is_void():
     texts = sources()
-    wrong = texts | {"theory.moments": texts["theory.moments"], "theory.norms": re.sub(
-        r"cross \+ square, MASTER", "cross - square, MASTER", texts["theory.norms"])}  # fmt: skip
-    assert wrong["theory.norms"] != texts["theory.norms"]
+    wrong = texts | {"theory.provers.moments": texts["theory.provers.moments"], "theory.writes.norms": re.sub(
+        r"cross \+ square, MASTER", "cross - square, MASTER", texts["theory.writes.norms"])}  # fmt: skip
+    assert wrong["theory.writes.norms"] != texts["theory.writes.norms"]
     assert unsound({"T1.frobenius", "T1.growth_condition"}, wrong, Mutate()) == {"T1.frobenius"}
 
 

@@ -8,8 +8,8 @@ import pytest
 from scipy import special
 
 from theory.claim import Kind, examine
-from theory.growth import mean_growth, rate_from_factor, soft_gain_moments
-from theory.numeric_proofs import Growth, check_growth_numbers, check_soft_gain_numbers, claims, inverse_moments
+from theory.growth.isotropic import mean_growth, rate_from_factor, soft_gain_moments
+from theory.growth.numeric_proofs import Growth, check_growth_numbers, check_soft_gain_numbers, claims, inverse_moments
 
 
 @pytest.mark.claim("T3.numbers", "T3.soft_gain")

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from sim.confront import precision as confronted
 from theory.claim import Kind, Verdict, examine
 from theory.command import Misuse
-from theory.precision import (
+from theory.precision.bounds import (
+    anchor_error,
+    drift,
+    gamma,
+    identity_error_bound,
+    rounding_error,
+    solve_error,
+    squares_error,
+)
+from theory.precision.format_proofs import claims
+from theory.precision.formats import (
     BFLOAT16,
     FLOAT16,
     FLOAT32,
@@ -27,16 +37,6 @@ from theory.precision import (
     rounding_noise,
     storage_noise,
 )
-from theory.precision_bounds import (
-    anchor_error,
-    drift,
-    gamma,
-    identity_error_bound,
-    rounding_error,
-    solve_error,
-    squares_error,
-)
-from theory.precision_proofs import claims
 
 TORCH = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 NARROW = [FLOAT32, FLOAT16, BFLOAT16]

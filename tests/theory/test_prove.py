@@ -5,8 +5,8 @@ import sympy
 import z3
 
 from theory.claim import Claim, Kind, examine
-from theory.prove import Proof, Undecided, solve, to_z3, vanishing
-from theory.trace_algebra import Algebra
+from theory.provers.prove import Proof, Undecided, solve, to_z3, vanishing
+from theory.provers.trace_algebra import Algebra
 
 x, y = sympy.symbols("x y", real=True)
 p, q = sympy.symbols("p q", positive=True)

@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from theory import controls, prune_proofs, state_controls, state_proofs
 from theory.claim import Kind, Verdict, examine
 from theory.command import Misuse
+from theory.controls import increments as controls
+from theory.controls import prune_proofs, state_proofs
+from theory.controls import states as state_controls
 
 VERDICTS = {"T4.prune_scale": Verdict.CONDITIONAL}
 

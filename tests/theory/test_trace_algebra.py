@@ -8,7 +8,7 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.trace_algebra import Algebra, commuting, dimension, inverses, projector
+from theory.provers.trace_algebra import Algebra, commuting, dimension, inverses, projector
 
 M, N = 5, 6  # the sizes at which symbolic dimensions m and n are tried
 

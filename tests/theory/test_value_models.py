@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from theory import value_proofs
 from theory.claim import examine
 from theory.command import Misuse
-from theory.key_laws import HARD, SOFT, GaussianKeys, sample_keys
-from theory.value_fit import fit_values, mean_path, plateau_norm
-from theory.value_models import (
+from theory.growth import value_proofs
+from theory.growth.key_laws import HARD, SOFT, GaussianKeys, sample_keys
+from theory.growth.value_fit import fit_values, mean_path, plateau_norm
+from theory.growth.value_models import (
     ValueModel,
     absolute_shift,
     anchored,

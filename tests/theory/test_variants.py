@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 from scipy import integrate, linalg, stats
 
-from theory import adversary_proofs, anchored_batch_proofs, variants_proofs
-from theory.anchoring import batch_plateau, plateau, soft_plateau, soft_relaxation, worst_case
+from theory.anchoring import batch_proofs as anchored_batch_proofs
+from theory.anchoring.plateaus import (
+    adversary_proofs,
+    batch_plateau,
+    plateau,
+    soft_plateau,
+    soft_relaxation,
+    variants_proofs,
+    worst_case,
+)
 from theory.claim import Verdict, examine
 from theory.command import Misuse
 

@@ -1,0 +1,1 @@
+"""T3b: editors that remember their keys: a threshold and a saturation in place of an exponential."""

@@ -1,0 +1,1 @@
+"""T5: what anchored values (NAS) make of the norm."""

@@ -1,0 +1,1 @@
+"""T6: from the norm to what can still be retrieved."""

@@ -1,0 +1,172 @@
+"""T6: mean-field success of all edits so far, for memoryless hard writes with and without NAS, and with a memory.
+
+Keys N(0, I_n), values in m dimensions, answers drawn from ±x_1 … ±x_B with x_b orthonormal. The signal-to-noise ratio
+of every edit is that of its mean energies, and its noise is taken for Gaussian and isotropic: an approximation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theory.collapse.interference import Answer, ValueLaw, fixed_values, kept_norm, later, relative_shift, written
+from theory.collapse.points import Bracket, collapse_point
+from theory.collapse.retrieval import success_probability
+from theory.command import Misuse
+
+LawAt = Callable[[float], ValueLaw]
+"""The value law of the next write, given the mean square norm R of the weight."""
+
+
+def without_anchor(c: float) -> LawAt:
+    """v = Wk + c‖Wk‖x_y at every norm.
+
+    >>> without_anchor(1.0)(5.0).kept
+    1
+    """
+    return lambda norm_sq: relative_shift(c)
+
+
+def with_anchor(c: float, anchor: float, n: int) -> LawAt:
+    """v = a(Wk + δ)/‖Wk + δ‖: NAS with the loop closed, every read-out taken as long as their root mean square.
+
+        θ² = a² E[1/‖k‖²] n/((1 + c²)R),   so that E‖W‖² follows T5.fixed_point exactly
+
+    Args:
+        c: ‖δ‖/‖Wk‖ of the solver.
+        anchor: a, in value units.
+        n: the key dimension, at least 3.
+
+    Returns:
+        The law at a given R.
+
+    >>> round(with_anchor(0.75, 1.0, 4)(2.0).kept, 3)
+    0.8
+    """
+    stretch = math.sqrt(1 + c * c)
+    return lambda norm_sq: kept_norm(stretch, anchor * math.sqrt(n / ((n - 2) * norm_sq)))
+
+
+def undirected_anchor(anchor: float, n: int) -> LawAt:
+    """v = a x_y whatever Wk is: a value of fixed norm that keeps nothing of the read-out.
+
+    >>> undirected_anchor(2.0, 4)(1.0).added
+    2.0
+    """
+    return lambda norm_sq: fixed_values(anchor * anchor / (n - 2))
+
+
+def memoryless_success(
+    law: LawAt, checkpoints: Sequence[int], shape: tuple[int, int], axes: int, norm_sq: float
+) -> NDArray[np.float64]:
+    """The mean success of all edits so far, for hard memoryless writes (ROME with C = I).
+
+        success_t = (1/t) Σ_j P(√(m signal_j/noise_j))          (T6.aging's means at age t − j, T6.decoding's P)
+
+    Args:
+        law: of the values, at every norm.
+        checkpoints: numbers of edits, increasing.
+        shape: (m, n) of W.
+        axes: B ≤ m signed codewords.
+        norm_sq: ‖W_0‖²_F, isotropic in distribution.
+
+    Returns:
+        One rate a checkpoint, from 0 to 1.
+
+    Source: T6.success, a mean-field approximation; S6.success reports its error.
+
+    >>> memoryless_success(without_anchor(0.75), [1, 64], (16, 32), 16, 16.0).round(2).tolist()
+    [0.8, 0.58]
+    """
+    m, n = shape
+    weight, answers = float(norm_sq), Answer(float(norm_sq), np.zeros(0), np.zeros(0))
+    rates = {}
+    for t in range(1, max(checkpoints) + 1):
+        now = law(weight)
+        older, newest = later(now, answers, n), written(now, weight, n)
+        weight = float(newest.norm_sq)
+        answers = Answer(
+            weight,
+            np.append(older.readout_sq, newest.readout_sq),
+            np.append(older.signal_sq, newest.signal_sq),
+        )
+        if t in checkpoints:
+            rates[t] = mean_success(answers.signal_sq, answers.noise_sq, m, axes)
+    return np.array([rates[t] for t in checkpoints])
+
+
+def accumulating_success(
+    c: float, checkpoints: Sequence[int], shape: tuple[int, int], axes: int, ridge: float
+) -> NDArray[np.float64]:
+    """The mean success of all edits so far, for a rule that adds every key to A = L2·I + Σ kkᵀ, without NAS.
+
+        signal_j = c²η_j²R_j,   noise_j(t) = R_j + Σ_{j<i≤t} c²R_i q_i/(1 + n g_i)²
+        g, q, R of T3b;   η = n g/(1 + n g); a past key is met by kᵀA⁻¹k_j = kᵀA_{∖j}⁻¹k_j/(1 + s_j)
+
+    Args:
+        c: ‖δ‖/‖Wk‖.
+        checkpoints: numbers of edits, increasing.
+        shape: (m, n) of W; n is rank(P) for AlphaEdit.
+        axes: B ≤ m signed codewords.
+        ridge: L2, in key units squared.
+
+    Returns:
+        One rate a checkpoint, from 0 to 1; the scale of W_0 does not matter.
+
+    Raises:
+        Misuse: the ridge is not positive.
+
+    Source: T6.success, a mean-field approximation; S6.memory reports its error.
+
+    >>> accumulating_success(0.75, [16, 64], (16, 32), 16, 0.01).round(2).tolist()
+    [0.8, 0.47]
+    """
+    if not ridge > 0:
+        raise Misuse(f"the ridge L2 is {ridge}; it must be positive, such as 10")
+    m, n = shape
+    norm_sq, signal, noise = 1.0, np.zeros(0), np.zeros(0)
+    rates = {}
+    for t in range(1, max(checkpoints) + 1):
+        gain = mean_gain(n, ridge, t - 1)
+        share = gain / (1 + gain)
+        spread = gain**2 / (n * (1 + gain) ** 2 - (t - 1) * gain**2)
+        noise = np.append(noise + c * c * norm_sq * spread / (1 + gain) ** 2, norm_sq)
+        signal = np.append(signal, (c * share) ** 2 * norm_sq)
+        norm_sq *= 1 + c * c * spread
+        if t in checkpoints:
+            rates[t] = mean_success(signal, noise, m, axes)
+    return np.array([rates[t] for t in checkpoints])
+
+
+def mean_gain(n: int, ridge: float, t: int) -> float:
+    """s = kᵀA_t⁻¹k for a new key, n g in T3b: the positive root of L2·s² + (L2 + t − n)s − n = 0.
+
+    >>> mean_gain(4, 2.0, 0)
+    2.0
+    """
+    linear = ridge + t - n
+    root = math.sqrt(linear * linear + 4 * ridge * n)
+    return 2 * n / (root + linear) if linear > 0 else (root - linear) / (2 * ridge)
+
+
+def mean_success(signal_sq: NDArray[np.float64], noise_sq: NDArray[np.float64], m: int, axes: int) -> float:
+    """The mean over edits of P(√(m signal/noise)): the noise energy is spread over m directions.
+
+    >>> round(mean_success(np.ones(2), np.array([1e-9, 1e9]), 8, 4), 4)
+    0.5625
+    """
+    with np.errstate(divide="ignore"):  # no noise at all is a ratio of infinity
+        ratio = np.sqrt(m * signal_sq / noise_sq)
+    return float(success_probability(ratio, axes).mean())
+
+
+def predicted_collapse(checkpoints: Sequence[int], rates: NDArray[np.float64], q: float) -> Bracket:
+    """CP@q of a predicted curve, on the grid on which a run would be evaluated.
+
+    >>> str(predicted_collapse([10, 20], np.array([0.9, 0.4]), 60))
+    '10 to 20'
+    """
+    return collapse_point(checkpoints, [100 * float(min(rate, 1.0)) for rate in rates], q)

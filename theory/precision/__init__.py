@@ -1,0 +1,1 @@
+"""T7: what floating-point numbers do to writes and norms."""
