@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from sim.config import GrowCommand, GrowConfig, PhaseCommand, cells, check, check_phase
+from sim.config import ConfrontCommand, GrowCommand, GrowConfig, PhaseCommand, cells, check, check_phase
 from theory.command import Misuse, dispatch
 from theory.progress import progress_bar
 
@@ -113,12 +113,32 @@ def phase(command: PhaseCommand) -> int:
     return 0
 
 
+def confront(command: ConfrontCommand) -> int:
+    """Print every setting of the chosen confrontations, and write their rows."""
+    if command.seeds < 8:
+        raise Misuse(f"--seeds is {command.seeds}; an interval needs at least 8, such as 16")
+    from sim.confront.catalogue import chosen
+    from theory.files import check_place, write_json
+    from theory.row import examined, plain
+
+    check_place(command.json)
+    rows = [examined(claim) for claim in progress_bar(chosen(command.names, command.seeds), "confrontations")]
+    for row in rows:
+        print(f"{row.id} {row.verdict} (source {row.source})\n{row.statement}")
+        print(*(f"  {line}" for line in row.steps), sep="\n")
+        print(f"  Twin, {'rejected' if row.twin_rejected else 'ACCEPTED'}: {row.twin}\n")
+    if command.json:
+        write_json(command.json, [plain(row) for row in rows])
+        print(f"wrote {command.json}")
+    return 0 if all(row.twin_rejected for row in rows) else 1
+
+
 def main(args: list[str] | None = None) -> int:
     """Run `python -m sim`."""
     return dispatch(
         "python -m sim",
         "Linear associative memories under the field's update rules.",
-        {"grow": (GrowCommand, grow), "phase": (PhaseCommand, phase)},
+        {"grow": (GrowCommand, grow), "phase": (PhaseCommand, phase), "confront": (ConfrontCommand, confront)},
         args,
     )
 

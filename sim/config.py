@@ -109,6 +109,18 @@ class PhaseCommand:
     """The sweep's folder."""
 
 
+@dataclass(frozen=True)
+class ConfrontCommand:
+    """Set theory's predictions beside Monte Carlo, each in several settings; exit status 1 if a twin is accepted."""
+
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
+    """ids ("S4.ridge") or families ("S4"); all without it"""
+    seeds: int = 16
+    """Repetitions of a setting, as each family scales them."""
+    json: Path | None = None
+    """also write the rows as JSON, in the format of claims.json"""
+
+
 def _demand(holds: bool, option: str, value: object, remedy: str) -> None:
     if not holds:
         raise Misuse(f"--{option} is {value}; {remedy}")

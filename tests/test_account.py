@@ -25,7 +25,7 @@ def ids_in_code():
 
 
 def ids_in_account(text):
-    return set(re.findall(r"^\| ([A-Z]\d+(?:\.\w+)?) \|", text, flags=re.MULTILINE))
+    return set(re.findall(r"^\| ([A-Z]\d+b?(?:\.\w+)?) \|", text, flags=re.MULTILINE))
 
 
 def ids_in_tests():

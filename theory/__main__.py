@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from theory.command import dispatch
+from theory.mutating.sample import Sample
 
 if TYPE_CHECKING:
     from theory.growth.value_models import ValueModel
@@ -64,6 +65,16 @@ class Predict:
     """of each side of the intervals"""
     json: Path | None = None
     """also write the forecast as JSON"""
+
+
+@dataclass(frozen=True)
+class Mutate:
+    """Plant faults in the formulas of theory and see whether a claim notices; exit status 1 for one unexplained."""
+
+    sample: Annotated[Sample, tyro.conf.arg(name="")] = field(default_factory=Sample)
+    """Which mutants."""
+    json: Path | None = None
+    """also write one row a mutant as JSON"""
 
 
 def check(config: Check) -> int:
@@ -152,6 +163,31 @@ def value_model(config: Predict) -> ValueModel:
     return relative_shift(config.clamp) if config.alpha is None else proportional(config.alpha, config.cosine)
 
 
+def mutate(config: Mutate) -> int:
+    """Print what became of every mutant, and which survivors nothing explains."""
+    from dataclasses import asdict
+
+    from theory.files import check_place, write_json
+    from theory.mutating.mutation import KILLED, SURVIVED, run
+    from theory.mutating.survivors import SURVIVORS
+    from theory.progress import counter
+
+    check_place(config.json)
+    with counter(config.sample.count or None, "mutants") as told:
+        outcomes = run(config.sample, lambda outcome: told())
+    reasons = {survivor.name: survivor for survivor in SURVIVORS}
+    survived = [outcome for outcome in outcomes if outcome.outcome == SURVIVED]
+    for outcome in survived:
+        known = reasons.get(outcome.name)
+        print(f"{outcome.name}\n    {f'{known.why}: {known.reason}' if known else 'UNEXPLAINED'}")
+    killed = sum(outcome.outcome == KILLED for outcome in outcomes)
+    print(f"{len(outcomes)} mutants: {killed} noticed by a claim, {len(survived)} survived")
+    if config.json:
+        write_json(config.json, [asdict(outcome) for outcome in outcomes])
+        print(f"wrote {config.json}")
+    return 0 if {outcome.name for outcome in survived} <= reasons.keys() else 1
+
+
 def marked(step: Step) -> tuple[str, ...]:
     """A step's lines, the last with the prover that closed it; an argument in words carries no mark."""
     *before, last = step.lines()
@@ -163,6 +199,6 @@ if __name__ == "__main__":
         dispatch(
             "python -m theory",
             "Prove what must be true of the norm of an edited weight.",
-            {"check": (Check, check), "show": (Show, show), "predict": (Predict, predict)},
+            {"check": (Check, check), "show": (Show, show), "predict": (Predict, predict), "mutate": (Mutate, mutate)},
         )
     )

@@ -9,7 +9,8 @@ import pytest
 from theory.command import Misuse
 from theory.mutating.impact import dependents, distances, graph, origin
 from theory.mutating.mutants import mutants, scopes
-from theory.mutating.mutation import KILLED, SURVIVED, VOID, Mutate, rooms, run, sample, sources, targets, unsound
+from theory.mutating.mutation import KILLED, SURVIVED, VOID, rooms, run, sample, sources, targets, unsound
+from theory.mutating.sample import Sample
 from theory.mutating.survivors import SURVIVORS
 
 MODULE = '''
@@ -133,16 +134,16 @@ def test_a_fault_reaches_who_mentions_it_and_no_one_else():
 
 def test_the_sample_is_deterministic_takes_turns_and_keeps_its_choice_when_modules_are_added():
     texts = sources()
-    few = Mutate(count=6, only=("identities", "norms", "moments"))
+    few = Sample(count=6, only=("writes.identities", "writes.norms", "provers.moments"))
     chosen = sample(texts, few)
     assert [mutant.name for mutant in chosen] == [mutant.name for mutant in sample(texts, few)]
     assert {name: sum(mutant.module == f"theory.{name}" for mutant in chosen) for name in few.only} == {
-        "identities": 2, "norms": 2, "moments": 2,
+        "writes.identities": 2, "writes.norms": 2, "provers.moments": 2,
     }  # fmt: skip
     assert all(mutant.source for mutant in chosen)
-    more = {mutant.name for mutant in sample(texts, Mutate(count=8, only=(*few.only, "growth_proofs")))}
+    more = {mutant.name for mutant in sample(texts, Sample(count=8, only=(*few.only, "growth.isotropic_proofs")))}
     assert {mutant.name for mutant in chosen} < more
-    other = {mutant.name for mutant in sample(texts, Mutate(count=6, only=few.only, seed=1))}
+    other = {mutant.name for mutant in sample(texts, Sample(count=6, only=few.only, seed=1))}
     assert other != {mutant.name for mutant in chosen}
 
 
@@ -150,10 +151,10 @@ def test_tools_are_no_targets_and_misuse_is_named():
     texts = sources()
     assert {"theory.writes.identities", "theory.growth.isotropic", "theory.anchoring.plateaus"} <= set(targets(texts))
     assert not {"theory.claim", "theory.provers.prove", "theory.mutating.mutation"} & set(targets(texts))
-    with pytest.raises(Misuse, match="no formula module 'prove'; known are"):
-        targets(texts, ("prove",))
+    with pytest.raises(Misuse, match=r"no formula module 'provers\.prove'; known are"):
+        targets(texts, ("provers.prove",))
     with pytest.raises(Misuse, match="-1 mutants"):
-        sample(texts, Mutate(count=-1))
+        sample(texts, Sample(count=-1))
 
 
 def test_a_claim_that_fails_without_a_mutant_is_void():
@@ -161,11 +162,11 @@ def test_a_claim_that_fails_without_a_mutant_is_void():
     wrong = texts | {"theory.provers.moments": texts["theory.provers.moments"], "theory.writes.norms": re.sub(
         r"cross \+ square, MASTER", "cross - square, MASTER", texts["theory.writes.norms"])}  # fmt: skip
     assert wrong["theory.writes.norms"] != texts["theory.writes.norms"]
-    assert unsound({"T1.frobenius", "T1.growth_condition"}, wrong, Mutate()) == {"T1.frobenius"}
+    assert unsound({"T1.frobenius", "T1.growth_condition"}, wrong, Sample()) == {"T1.frobenius"}
 
 
 def judged(count, **options):
-    outcomes = run(Mutate(count=count, **options))
+    outcomes = run(Sample(count=count, **options))
     assert len(outcomes) == count
     assert {outcome.outcome for outcome in outcomes} <= {KILLED, SURVIVED, VOID}
     return outcomes
@@ -197,4 +198,4 @@ def test_what_is_explained_exists_and_is_explained_once():
 
 def test_the_page_lists_every_survivor():
     page = (Path(__file__).parent.parent.parent / "docs" / "mutation.md").read_text(encoding="utf-8")
-    assert "theory/survivors.py" in page
+    assert "theory/mutating/survivors.py" in page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 Node = tuple[str, str]
@@ -14,14 +14,14 @@ Graph = Mapping[Node, frozenset[Node]]
 FAR = 1_000_000
 
 
-def imports(tree: ast.AST) -> dict[str, Node]:
-    """Local name -> (module, name) for what a module takes from theory; the name is "" for a whole module."""
+def imports(tree: ast.AST, modules: Collection[str]) -> dict[str, Node]:
+    """Local name -> (module, name) for what a module takes from others; the name is "" for a whole module."""
     found: dict[str, Node] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == "theory":
-            found |= {alias.asname or alias.name: (f"theory.{alias.name}", "") for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("theory."):
-            found |= {alias.asname or alias.name: (node.module or "", alias.name) for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("theory."):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found[alias.asname or alias.name] = (whole, "") if whole in modules else (str(node.module), alias.name)
     return found
 
 
@@ -52,7 +52,7 @@ def graph(sources: Mapping[str, str]) -> Graph:
     edges: dict[Node, frozenset[Node]] = {}
     for module, source in sources.items():
         tree = ast.parse(source)
-        known = imports(tree)
+        known = imports(tree, sources.keys())
         own = {name for statement in tree.body for name in scope_names(statement)}
         for statement in tree.body:
             seen: set[Node] = set()
@@ -86,7 +86,8 @@ def distances(edges: Graph, targets: frozenset[Node]) -> dict[Node, int]:
 
 def dependents(sources: Mapping[str, str], module: str) -> frozenset[str]:
     """The modules that import a module, directly or through others, and the module itself."""
-    taken = {name: {place for place, _ in imports(ast.parse(source)).values()} for name, source in sources.items()}
+    known = sources.keys()
+    taken = {name: {at for at, _ in imports(ast.parse(source), known).values()} for name, source in sources.items()}
     found = {module}
     while more := {name for name, places in taken.items() if places & found} - found:
         found |= more

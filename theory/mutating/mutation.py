@@ -25,6 +25,7 @@ import theory
 from theory.command import Misuse
 from theory.mutating.impact import FAR, Node, dependents, distances, graph, origin
 from theory.mutating.mutants import Mutant, mutants, scopes
+from theory.mutating.sample import Sample
 
 if TYPE_CHECKING:
     from theory.claim import Claim
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
 # `fits`, which are the statistics of measured series.
 INFRASTRUCTURE = frozenset(
     {
-        "__init__", "__main__", "agreement", "balls", "bounds", "catalogue", "claim", "command", "files", "findings",
-        "fits", "forecast_report", "impact", "latex", "mutants", "mutation", "progress", "prove", "real_arithmetic",
-        "row", "rules", "step", "strategies", "survivors", "trace_algebra", "typeset",
+        "__main__", "bounds", "catalogue", "claim", "command", "files", "findings", "fits", "forecast_report", "latex",
+        "mutating.impact", "mutating.mutants", "mutating.mutation", "mutating.sample", "mutating.survivors", "progress",
+        "provers.agreement", "provers.balls", "provers.prove", "provers.real_arithmetic", "provers.step",
+        "provers.trace_algebra", "row", "strategies", "typeset", "writes.rules",
     }
 )  # fmt: skip
 PRELOADED = [
@@ -47,22 +49,6 @@ PRELOADED = [
     "theory.mutating.mutation",
 ]
 KILLED, SURVIVED, VOID = "killed", "survived", "void"
-
-
-@dataclass(frozen=True)
-class Mutate:
-    """Plant faults in the formulas of theory/ and see whether a claim notices each."""
-
-    count: int = 60
-    """how many mutants, the same number from every module as far as it goes; 0 is all of them"""
-    only: tuple[str, ...] = ()
-    """modules such as "norms"; all formula modules without it"""
-    seed: int = 0
-    """which mutants: each has its rank by name, so that new modules do not change the choice within the old ones"""
-    jobs: int = 0
-    """processes at a time; 0 is the number of cores"""
-    timeout: float = 60.0
-    """seconds after which a mutant counts as killed"""
 
 
 @dataclass(frozen=True)
@@ -101,25 +87,27 @@ class Outcome:
 
 def sources() -> dict[str, str]:
     """The text of every module of theory, by name."""
-    files = sorted(Path(theory.__file__).parent.glob("*.py"))
-    return {f"theory.{file.stem}": file.read_text(encoding="utf-8") for file in files}
+    room = Path(theory.__file__).parent
+    files = sorted(file for file in room.rglob("*.py") if file.name != "__init__.py")
+    names = (".".join(("theory", *file.relative_to(room).with_suffix("").parts)) for file in files)
+    return {name: file.read_text(encoding="utf-8") for name, file in zip(names, files, strict=True)}
 
 
 def targets(texts: Mapping[str, str], only: Sequence[str] = ()) -> tuple[str, ...]:
-    """The formula modules, or those of them that are asked for.
+    """The formula modules, or those of them that are asked for by name or family.
 
     Raises:
-        Misuse: a name that is not one of them.
+        Misuse: a name that is neither.
     """
-    known = tuple(name for name in texts if name.removeprefix("theory.") not in INFRASTRUCTURE)
-    for name in only:
-        if f"theory.{name}" not in known:
-            names = ", ".join(module.removeprefix("theory.") for module in known)
-            raise Misuse(f"there is no formula module {name!r}; known are {names}")
-    return tuple(module for module in known if not only or module.removeprefix("theory.") in only)
+    known = {name.removeprefix("theory."): name for name in texts}
+    formulas = {short: name for short, name in known.items() if short not in INFRASTRUCTURE}
+    for asked in only:
+        if not any(asked in (short, short.split(".")[0]) for short in formulas):
+            raise Misuse(f"there is no formula module {asked!r}; known are {', '.join(formulas)}")
+    return tuple(name for short, name in formulas.items() if not only or {short, short.split(".")[0]} & set(only))
 
 
-def sample(texts: Mapping[str, str], config: Mutate) -> tuple[Mutant, ...]:
+def sample(texts: Mapping[str, str], config: Sample) -> tuple[Mutant, ...]:
     """The first `count` mutants by turns from every module, and within a module by turns from its functions."""
     if config.count < 0:
         raise Misuse(f"{config.count} mutants are asked for; give a number from 1 on, or 0 for all")
@@ -136,7 +124,7 @@ def sample(texts: Mapping[str, str], config: Mutate) -> tuple[Mutant, ...]:
     return tuple(found)
 
 
-def draw(module: str, text: str, turns: int, config: Mutate) -> list[str]:
+def draw(module: str, text: str, turns: int, config: Sample) -> list[str]:
     """The names of at least `turns` mutants of a module, as far as it has them, in the order in which they are used.
 
     Functions and mutants stand in the order of a hash of their names, so that a change elsewhere moves nothing here.
@@ -153,12 +141,12 @@ def draw(module: str, text: str, turns: int, config: Mutate) -> list[str]:
     return [name for _, _, name in order]
 
 
-def rank(name: str, config: Mutate) -> str:
+def rank(name: str, config: Sample) -> str:
     """A mutant's place in the draw: the same on every machine."""
     return hashlib.sha256(f"{config.seed} {name}".encode()).hexdigest()
 
 
-def run(config: Mutate, told: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
+def run(config: Sample, told: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
     """Judge a sample of mutants, and confirm that the claims that noticed hold on the intact source.
 
     Args:
@@ -184,7 +172,7 @@ def run(config: Mutate, told: Callable[[Outcome], None] = lambda outcome: None) 
     return [replace(found[i], outcome=VOID) if found[i].killer in broken else found[i] for i in sorted(found)]
 
 
-def unsound(killers: Iterable[str], texts: Mapping[str, str], config: Mutate) -> set[str]:
+def unsound(killers: Iterable[str], texts: Mapping[str, str], config: Sample) -> set[str]:
     """The claims among some that fail without any mutant: what they killed says nothing."""
     homes = {name: room for room in rooms(texts) for name in re.findall(r"\"([A-Z]\d+\w*\.\w+)\"", texts[room])}
     names = sorted(set(killers) & set(homes))
@@ -211,7 +199,7 @@ class Task(NamedTuple):
 Answer = tuple[str, str]
 
 
-def pooled(tasks: Sequence[Task], config: Mutate) -> Iterator[tuple[int, Answer, float]]:
+def pooled(tasks: Sequence[Task], config: Sample) -> Iterator[tuple[int, Answer, float]]:
     """Judge each task in a process of its own, `jobs` at a time: its number, the answer, the seconds."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
@@ -275,11 +263,13 @@ def judge(task: Task) -> Answer:
 def install(mutant: Mutant, again: Iterable[str]) -> None:
     """Put the faulty module in the place of the real one, and have the modules that use it loaded again."""
     for name in again:
+        package, _, last = name.rpartition(".")
         sys.modules.pop(name, None)
-        theory.__dict__.pop(name.removeprefix("theory."), None)
+        importlib.import_module(package).__dict__.pop(last, None)
+    package, _, last = mutant.module.rpartition(".")
     module = types.ModuleType(mutant.module)
     sys.modules[mutant.module] = module
-    setattr(theory, mutant.module.removeprefix("theory."), module)
+    setattr(importlib.import_module(package), last, module)
     exec(compile(mutant.source, f"<mutant of {mutant.module}>", "exec"), module.__dict__)
 
 
