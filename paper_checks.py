@@ -175,7 +175,7 @@ def account(rows: Sequence[Row], level: str) -> str:
         "# The account",
         "",
         "What holds, what is conditional, what is false as stated and what was not measured here, of arXiv 2602.02543",
-        f"(P1 to P13) and of the theory behind it (T1 to T5). {sum(twins)} of {len(twins)} planted false twins were",
+        f"(P1 to P13) and of the theory behind it (T1 to T7). {sum(twins)} of {len(twins)} planted false twins were",
         "rejected by the check that accepts the claim itself.",
         "",
         f"Written by `paper-checks --level {level} --write` (Python {made['python']}, torch {made['torch']},",

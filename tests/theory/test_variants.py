@@ -7,20 +7,12 @@ import numpy as np
 import pytest
 from scipy import integrate, linalg, stats
 
-from theory.anchoring import batch_proofs as anchored_batch_proofs
-from theory.anchoring.plateaus import (
-    adversary_proofs,
-    batch_plateau,
-    plateau,
-    soft_plateau,
-    soft_relaxation,
-    variants_proofs,
-    worst_case,
-)
+from theory.anchoring import adversary_proofs, batch_proofs, variants_proofs
+from theory.anchoring.plateaus import batch_plateau, plateau, soft_plateau, soft_relaxation, worst_case
 from theory.claim import Verdict, examine
 from theory.command import Misuse
 
-CLAIMS = (*anchored_batch_proofs.claims(), *variants_proofs.claims(), *adversary_proofs.claims())
+CLAIMS = (*batch_proofs.claims(), *variants_proofs.claims(), *adversary_proofs.claims())
 FALSE = {"T5.batch_additive", "T5.drop_selective", "T5.short_keys"}
 
 
