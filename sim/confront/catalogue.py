@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sim.confront import accumulating, anchoring, batches, collapse, controls, growth, precision
+from sim.confront import accumulating, anchoring, batches, collapse, controls, growth, pilots, precision, values
 from theory.claim import Claim
 from theory.command import Misuse
 
-FAMILIES = (batches, growth, accumulating, controls, anchoring, collapse, precision)
+FAMILIES = (batches, growth, values, accumulating, controls, anchoring, pilots, collapse, precision)
 
 
 def confrontations(seeds: int) -> tuple[Claim[Any], ...]:
