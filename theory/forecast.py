@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from theory.accumulating.spectrum import spectral_growth
+from theory.accumulating.spectrum import field_at
 from theory.accumulating.threshold import Threshold, sample_spectrum, threshold
 from theory.anchoring.excitation import Excitation, excitation, plateau_interval
 from theory.command import Misuse
@@ -20,6 +20,9 @@ from theory.growth.radius_bounds import RadiusInterval, radius_interval
 from theory.growth.value_models import ValueModel, doubling_time, growth, relative_shift
 from theory.writes.rules import Form, metric_form
 
+RIDGED = ("alphaedit", "deltaedit", "encore", "rlsedit")
+"""Accumulating rules whose A_0 holds a multiple of I beside that of C, where they have one."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -27,8 +30,10 @@ class Rule:
 
     Attributes:
         name: as `theory.writes.rules` lists it.
-        weighting: λ of A = λC; 1 for ROME, where it does not matter.
-        ridge: L2 of the rules that accumulate keys, in key units squared.
+        weighting: λ of A = λC, the factor of I where a rule has no C (exp(λ) for RLEdit, α for StableEdit), mu²w for
+            RLSEdit; 1 for ROME, where it does not matter.
+        ridge: the multiple of I in A_0, in key units squared: L2 of AlphaEdit, ρ of ENCORE, lam² of RLSEdit. EMMET's ρ
+            is taken for 0, and MEMIT-seq, NSE and OTE-SE have none.
         layers_left: L − i, the number of layers over which the residual is still spread; the share is 1/(L − i).
     """
 
@@ -90,21 +95,21 @@ def forecast(
     """Foretell the norm under a rule.
 
         memoryless:    E‖W_t‖²_{M⁻¹} ~ ρ(L)ᵗ,  L(X) = X + b(BX + XB) + (b² + ω²)T(X)
-        accumulating:  E‖W_t k‖²/E‖W_0 k‖² ≈ ((1 + s_0)/(1 + s_t))^(c²)
+        accumulating:  E‖W_t k‖²/E‖W_0 k‖² ≈ ((1 + s_0)/(1 + s_t))^(c²),  c for c/(L − i) of a spread residual
 
     Args:
         keys: (N, n) one key a row, in key units.
         rule: name and hyper-parameters.
         model: of the solved values; None is a relative shift of c = 0.75, the published clamp.
-        covariance: C (n, n), key units squared; None is C = I.
+        covariance: C (n, n), key units squared, of the rules whose metric has one; None is C = I.
         confidence: of each side of the intervals that the sample gives.
 
     Returns:
         The forecast. It speaks of the mean over streams whose keys are drawn like the sample, independently of W.
 
     Raises:
-        Misuse: a rule without metric form, keys or a covariance that cannot be used, or an accumulating rule with
-            another value model than a relative shift.
+        Misuse: a rule without metric form, keys or a covariance that cannot be used, a covariance for a rule without C,
+            or an accumulating rule with another value model than a relative shift.
 
     Source: T3.value_map, T3.sampling, T5.excitation_interval, T3b.spectrum.
 
@@ -114,6 +119,8 @@ def forecast(
     """
     form, model = metric_form(rule.name), relative_shift(0.75) if model is None else model
     check(rule, confidence)
+    if covariance is not None and "C" not in form.metric_text:
+        raise Misuse(f"{rule.name} writes with M = {form.metric_text}, which has no covariance C; leave it out")
     if form.accumulates:
         return accumulating(keys, rule, form, model, covariance)
     statistic = None if covariance is None else covariance * rule.weighting
@@ -152,21 +159,37 @@ def excited_by(law: SampleKeys, confidence: float) -> Excitation:
 
 
 def accumulating(keys: Array, rule: Rule, form: Form, model: ValueModel, covariance: Array | None) -> Accumulating:
-    """The mean field of a rule that starts from A_0 = λC + L2·I and adds every key to it."""
+    """The mean field of a rule that starts from A_0 (λC, L2·I or both) and adds every key to it."""
+    if rule.name == "rlsedit-released":
+        raise Misuse(f"{rule.name} writes z − h for Wk + (z − h), which is no relative shift; ask for rlsedit")
     if model.pull or model.absolute:
         raise Misuse(
             f"{rule.name} accumulates keys, and its law is known for a relative shift alone; give --clamp alone"
         )
-    sample, ridge = np.asarray(keys, dtype=np.float64), rule.ridge
+    sample, ridge = np.asarray(keys, dtype=np.float64), starting_ridge(rule, form)
     if covariance is not None:  # in the coordinates where A_0 = I
         check_covariance(covariance, "the covariance C")
-        start = rule.weighting * covariance + rule.ridge * np.eye(len(covariance))
+        if sample.ndim != 2 or sample.shape[1] != len(covariance):
+            raise Misuse(f"the covariance C {covariance.shape} does not fit keys {sample.shape}; keys are rows (N, n)")
+        start = rule.weighting * covariance + (ridge - rule.weighting) * np.eye(len(covariance))
         sample, ridge = np.linalg.solve(np.linalg.cholesky(start), sample.T).T, 1.0
     found = threshold(sample, ridge)
     last = max(2 * int(found.edits), 2 * len(sample), 16)
-    readout, _ = spectral_growth(sample_spectrum(sample), ridge, model.relative, last)
     at = np.unique(np.linspace(0, last, 9).astype(int))
-    return Accumulating(form, found, readout[at], at)
+    gain = 1 + field_at(sample_spectrum(sample), ridge, at).gain
+    return Accumulating(form, found, (gain[0] / gain) ** ((model.relative / rule.layers_left) ** 2), at)
+
+
+def starting_ridge(rule: Rule, form: Form) -> float:
+    """A_0 = ridge·I for C = I.
+
+    Raises:
+        Misuse: a ridge that is not positive, for a rule that has one.
+    """
+    ridge = rule.ridge if rule.name in RIDGED else 0.0
+    if rule.name in RIDGED and not 0 < ridge < np.inf:
+        raise Misuse(f"the ridge is {ridge}; it must be positive and finite, such as 10")
+    return ridge + (rule.weighting if "C" in form.metric_text else 0.0)
 
 
 def read_tensors(path: Path, name: str) -> Array:

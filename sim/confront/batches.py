@@ -108,7 +108,8 @@ def growth_claim(seeds: int) -> Claim[tuple[float, ...]]:
     return confront(
         "S4.batch_growth",
         "T2",
-        "a hard batch write of u keys (EMMET) multiplies the mean of ‖W‖²_{M⁻¹} by 1 + c²(u/n)(n−2)/(n−u−1): "
+        "a hard batch write of u keys (EMMET), k ~ N(0, Σ) in the matched metric M = Σ⁻¹, shifts unbiased given the "
+        "keys, multiplies the mean of ‖W‖²_{M⁻¹} by 1 + c²(u/n)(n−2)/(n−u−1): "
         f"{'; '.join(batch.name for batch in BATCHES)}",
         settings=tuple(Setting(batch.name, partial(growth_factors, batch, 2 * seeds)) for batch in BATCHES),
         predicted=tuple(batch_growth(batch.n, batch.u, batch.c) for batch in BATCHES),

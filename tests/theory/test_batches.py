@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 
 import mpmath
 import numpy as np
@@ -157,6 +158,38 @@ def test_batch_growth_against_the_beta_integral_and_its_ends():
 @pytest.mark.parametrize(("n", "u"), [(5, 0), (5, 4), (5, 5), (2, 1)])
 def test_batch_growth_refuses_where_its_formula_does_not_hold(n, u):
     with pytest.raises(Misuse, match=f"u = {u} keys in n = {n} dimensions"):
+        batch_growth(n, u, 1.0)
+
+
+@pytest.mark.parametrize(("n", "u"), [(8.5, 2), (8, 2.5), (np.inf, 2), (np.nan, 2)])
+def test_batch_growth_refuses_parts_of_a_key(n, u):
+    with pytest.raises(Misuse, match=f"u = {u} keys in n = {n} dimensions"):
+        batch_growth(n, u, 1.0)
+
+
+@pytest.mark.parametrize("c", [-1.0, np.nan, np.inf, 1e200])
+def test_batch_growth_refuses_a_shift_that_is_none(c):
+    with pytest.raises(Misuse, match=f"relative shift c is {re.escape(str(c))}") as caught:
+        batch_growth(8, 3, c)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("n", "u", "order"), [(3, 2, "log"), (6, 5, "log"), (2, 2, "1/ε"), (5, 5, "1/ε")])
+@pytest.mark.claim("T2.batch_growth")
+def test_the_mean_growth_is_infinite_at_the_threshold(n, u, order):
+    def cut(epsilon):  # E[sin⁻²φ; φ > ε], φ between a key and the span of the u − 1 others
+        def density(x):
+            return mpmath.sin(x) ** (n - u) * mpmath.cos(x) ** (u - 2)
+
+        inside = mpmath.quad(lambda x: density(x) / mpmath.sin(x) ** 2, mpmath.linspace(epsilon, mpmath.pi / 2, 9))
+        return inside / mpmath.quad(density, [0, mpmath.pi / 4, mpmath.pi / 2])
+
+    far, near, nearer = (cut(mpmath.mpf(10) ** -power) for power in (1, 2, 3))
+    if order == "log":  # the same again for every decade
+        assert nearer - near == pytest.approx(near - far, rel=0.1)
+    else:
+        assert nearer / near == pytest.approx(10, rel=0.1)
+    with pytest.raises(Misuse, match="no finite mean growth"):
         batch_growth(n, u, 1.0)
 
 

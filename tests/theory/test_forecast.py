@@ -11,9 +11,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from theory.__main__ import Predict, predict
+from theory.accumulating.spectrum import spectral_growth
 from theory.command import Misuse
 from theory.forecast import Rule, forecast
-from theory.growth.value_models import proportional, relative_shift
+from theory.growth.value_models import anchored, proportional, relative_shift
 
 
 @pytest.fixture
@@ -68,6 +69,51 @@ def test_an_accumulating_rule_saturates(keys):
     growth = np.diff(np.log(found.readout))
     assert np.all(growth > 0)
     assert growth[-1] < growth[0] / 10
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("memit-seq", 6.0), ("ote-se", 6.0), ("encore", 6.5), ("rlsedit", 6.5), ("alphaedit", 0.5), ("deltaedit", 0.5)],
+)
+def test_an_accumulating_rule_starts_from_its_own_statistic(keys, name, start):
+    rule, c = Rule(name, weighting=6.0, ridge=0.5), 0.75
+    found = forecast(keys, rule, relative_shift(c))
+    spectrum = np.linalg.eigvalsh(keys.T @ keys / len(keys))
+    s = [np.sum(spectrum / (start + tau * spectrum)) for tau in (0.0, 3.0)]
+    edits = 3.0 * (1 + s[1])  # the mean field at τ = 3
+    logs = np.interp(edits, found.at, np.log(found.readout))
+    assert found.readout[0] == 1
+    assert spectral_growth(spectrum, start, c, int(found.at[-1]))[0][found.at] == pytest.approx(found.readout, rel=1e-9)
+    assert logs <= c**2 * np.log((1 + s[0]) / (1 + s[1])) + 1e-9  # chords of a concave curve lie below it
+    if "C" in found.form.metric_text:
+        given = forecast(keys, rule, relative_shift(c), np.eye(5))
+        np.testing.assert_allclose(given.readout, found.readout, rtol=1e-9)
+        assert given.threshold.edits == pytest.approx(found.threshold.edits, rel=1e-4, abs=1e-4)
+
+
+def test_a_spread_residual_shortens_the_shift_of_an_accumulating_rule(keys):
+    alone, spread = (forecast(keys, Rule("alphaedit", layers_left=n), relative_shift(1.0)) for n in (1, 3))
+    np.testing.assert_allclose(np.log(spread.readout), np.log(alone.readout) / 9, rtol=1e-12, atol=1e-15)
+
+
+def test_what_a_rule_does_not_have_is_refused(keys):
+    for name in ("alphaedit", "deltaedit", "ultraedit", "rledit", "stableedit"):
+        with pytest.raises(Misuse, match="has no covariance C; leave it out"):
+            forecast(keys, Rule(name), covariance=np.eye(5))
+    with pytest.raises(Misuse, match="no relative shift; ask for rlsedit"):
+        forecast(keys, Rule("rlsedit-released"))
+    with pytest.raises(Misuse, match=r"C \(3, 3\) does not fit keys \(40, 5\)"):
+        forecast(keys, Rule("memit-seq"), covariance=np.eye(3))
+    for ridge in (-1.0, np.nan, np.inf):
+        with pytest.raises(Misuse, match=f"the ridge is {ridge}"):
+            forecast(keys, Rule("encore", ridge=ridge), covariance=np.eye(5))
+
+
+def test_anchored_keys_of_one_dimension_do_not_grow():
+    found = forecast(np.ones((6, 1)), Rule("rome"), anchored(1.0))
+    assert found.factor.low <= 0 <= found.factor.high < 1e-12
+    assert found.doubling == np.inf
+    assert found.interval.high == 1
 
 
 @pytest.mark.parametrize(

@@ -116,5 +116,15 @@ def test_rates_and_misuse():
         mean_growth(0, 1.0)
     with pytest.raises(Misuse, match="growth factor is 0"):
         rate_from_factor(0.0)
+    for n, c, eta_squared in ((4, math.nan, 1.0), (4, -1.0, 1.0), (4, math.inf, 1.0), (4, 1.0, 1.5), (4, 1.0, -0.5)):
+        with pytest.raises(Misuse, match="take a finite c ≥ 0"):
+            mean_growth(n, c, eta_squared)
+    for call in (
+        lambda: mean_growth(math.nan, 1.0),
+        lambda: soft_gain_moments(0, 1.0),
+        lambda: soft_gain_moments(-3, 1),
+    ):
+        with pytest.raises(Misuse, match="must be at least 1"):
+            call()
     with pytest.raises(Misuse, match="ridge is nan"):
         soft_gain_moments(4, math.nan)

@@ -71,6 +71,16 @@ def test_the_special_case_entry_by_entry(m, n):
     assert sympy.expand(sympy.fraction(sympy.together(change - formula))[0]) == 0
 
 
+@pytest.mark.claim("T1.identity_metric")
+def test_another_write_that_meets_the_target_changes_the_norm_otherwise():
+    x = Memory(2, 3)
+    y = x.k + Matrix([0, -x.k[2], x.k[1]])  # y·k = ‖k‖²
+    after = x.W + x.r * y.T / x.k.dot(y)
+    assert after * x.k == x.v
+    change = norm_sq(after, eye(3)) - norm_sq(x.W, eye(3))
+    assert change != subject("T1.identity_metric").subs(x.stands(x.k.dot(x.k), 1))
+
+
 @SHAPES
 @pytest.mark.claim("T1.rome")
 def test_rome_as_published(m, n):
@@ -169,3 +179,20 @@ def test_norms_lie_between_the_extreme_eigenvalues(m, n):
     characteristic = sympy.Poly(C.charpoly().as_expr())
     small, large = (sympy.real_roots(characteristic)[i].n(30) for i in (0, -1))
     assert small * plain <= weighted <= large * plain
+
+
+@pytest.mark.claim("T1.norm_equivalence")
+def test_a_metric_that_changes_has_a_rate_of_its_own():
+    x = Memory(2, 3)  # W stays, A_t = 4^t·I: one norm grows at log 4, the other not at all
+    assert norm_sq(x.W, 4 * eye(3)) == 4 * norm_sq(x.W, eye(3))
+    statement = select(["T1.norm_equivalence"])[0].statement
+    assert "for one C fixed throughout" in statement
+
+
+@pytest.mark.claim("T1.lyaplock")
+def test_with_one_dimension_a_pull_may_look_like_another_partial_write():
+    W, A, B, k, v = map(Rational, (2, 3, 5, 1, 4))  # WA ≠ B
+    share = ((B + v * k) / (A + k * k) - W) * k / (v - W * k)
+    s = k * k / A
+    assert 0 < share < s / (1 + s)
+    assert "it is that partial write iff" in select(["T1.lyaplock"])[0].statement

@@ -30,6 +30,14 @@ def test_mean_log_against_the_beta_density(a, b, g):
 
 
 @pytest.mark.claim("T3.typical")
+@pytest.mark.parametrize("g", [1e-300, 1e-12, 1e3, 1e10, 1e18, 1e100, 1e300])
+def test_mean_log_over_the_circle_at_any_gain(g):
+    # E log(1 + g cos²θ) = 2 log((1 + √(1 + g))/2)
+    half = g / (1 + math.sqrt(1 + g))  # √(1 + g) − 1
+    assert mean_log(0.5, 0.5, g) == pytest.approx(2 * math.log1p(half / 2), rel=2e-13)
+
+
+@pytest.mark.claim("T3.typical")
 @pytest.mark.parametrize("rank", [1, 2])
 def test_every_weight_of_two_columns_lies_between_the_bounds(rank):
     c, angles = 1.7, 2 * np.pi * np.arange(4000) / 4000
@@ -60,6 +68,8 @@ def test_bounds_close_in_high_dimension_and_narrow_with_the_rank():
     for m, n, c in ((3, 4, 2.0), (8, 5, 1.0), (2, 9, 3.0)):
         bounds = exponent_bounds(m, n, c)
         assert bounds.low < typical_exponent(m, n, c) < bounds.mean
+    far = exponent_bounds(2, 9, 100.0)  # the parabola alone would lie above what is proved
+    assert far.low <= typical_exponent(2, 9, 100.0) <= far.high
 
 
 @pytest.mark.claim("T3.second_moments")
@@ -88,3 +98,13 @@ def test_bad_input():
         exponent_bounds(1, 4, 1.0)
     with pytest.raises(Misuse, match="gain η is 2"):
         exponent_bounds(2, 4, 1.0, 2.0)
+    for call in (second_moments, second_moment_growth, typical_exponent):
+        with pytest.raises(Misuse, match="memory 1 x 4"):
+            call(1, 4, 1.0)
+        for c in (math.nan, math.inf, -1.0):
+            with pytest.raises(Misuse, match=f"c = {c}"):
+                call(3, 4, c)
+    with pytest.raises(Misuse, match="c = nan"):
+        exponent_bounds(3, 4, math.nan)
+    with pytest.raises(Misuse, match=r"g = -2\.0"):
+        mean_log(0.5, 0.5, -2.0)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from theory.claim import examine
 from theory.command import Misuse
 from theory.growth import value_proofs
-from theory.growth.key_laws import HARD, SOFT, GaussianKeys, sample_keys
+from theory.growth.key_laws import HARD, SOFT, GaussianKeys, SampleKeys, sample_keys
 from theory.growth.value_fit import fit_values, mean_path, plateau_norm
 from theory.growth.value_models import (
     ValueModel,
@@ -103,6 +104,38 @@ def test_degenerate_laws_keep_their_bracket(keys):
         assert found.value == pytest.approx(max(diagonal), rel=1e-10)
 
 
+@pytest.mark.claim("T3.value_map", "T3.bracket")
+def test_the_bracket_holds_where_the_terms_of_the_map_cancel():
+    # n = 1, b = −1, ω = 0: L(X) = (1 − η)²X in the mean, 0 for hard writes, while its terms are of size 1.
+    for law in (sample_keys(np.ones((1, 6))), sample_keys(np.full((1, 6), 0.3)), GaussianKeys(np.ones(1))):
+        found = growth(law, anchored(1.0))
+        assert found.low <= 0 <= found.high < 1e-12
+        assert found.low <= found.value <= found.high
+        assert doubling_time(found.value) == math.inf
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        n, count, b = int(rng.integers(1, 4)), int(rng.integers(4, 300)), float(rng.uniform(-2, 1))
+        axes, eta = rng.integers(0, n, count), rng.uniform(1e-3, 1, count)
+        parts = [[(1 + Fraction(b) * Fraction(float(g))) ** 2 for g in eta[axes == i]] for i in range(n)]
+        exact = max((sum(part) + count - len(part)) / count for part in parts)
+        off = [1 + Fraction(b) * sum(Fraction(float(g)) for g, at in zip(eta, axes, strict=True) if at in pair) / count
+               for pair in itertools.combinations(range(n), 2)]  # fmt: skip
+        assert all(abs(part) <= exact for part in off)  # Perron: the top eigenmatrix is on the cone
+        found = growth(SampleKeys(np.eye(n)[:, axes], np.ones(count), eta), ValueModel(b, 0.0, 0.0))
+        assert Fraction(found.low) <= exact <= Fraction(found.high)
+
+
+@pytest.mark.claim("T3.threshold")
+@pytest.mark.parametrize(("alpha", "sign"), [(0.9, -1), (1.0, 0), (1.1, 1)])
+def test_every_edit_has_the_threshold_s_sign_from_any_weight(alpha, sign):
+    law = sample_keys(drawn(3, 9, 5), gain=np.full(9, 0.5))
+    at = alpha * growth_threshold(0.5, 0.3)
+    for seed in range(5):
+        row = np.random.default_rng(seed).normal(size=3)
+        steps = np.diff(mean_path(law, proportional(at, 0.3), np.outer(row, row), 6))
+        assert np.all(np.sign(np.where(np.abs(steps) < 1e-12, 0, steps)) == sign)
+
+
 @pytest.mark.claim("T3.value_map")
 def test_gaussian_laws_agree_with_isotropic_closed_forms_and_a_large_sample():
     isotropic = GaussianKeys(np.ones(7))
@@ -171,7 +204,15 @@ def test_a_fit_of_noisy_pairs_and_its_misfit():
         (lambda: proportional(-1.0, 0.0), "α = -1.0"),
         (lambda: isotropic_factor(0, relative_shift(1.0)), "key dimension is 0"),
         (lambda: growth_threshold(0.0, 0.0), "η = 0.0"),
-        (lambda: doubling_time(0.0), "growth factor is 0"),
+        (lambda: doubling_time(-0.5), "growth factor is -0.5"),
+        (lambda: proportional(math.inf, 0.0), "α = inf"),
+        (lambda: isotropic_factor(4, relative_shift(1.0), math.nan), "no gain in"),
+        (lambda: isotropic_factor(4, relative_shift(1.0), 0.5, 0.9), "no gain in"),
+        (lambda: isotropic_factor(4, relative_shift(1.0), 0.5, 0.2), "no gain in"),
+        (lambda: plateau_norm(GaussianKeys(np.ones(2)), anchored(1.0)), "infinite for Gaussian keys with n = 2"),
+        (lambda: mean_path(GaussianKeys(np.ones(1)), anchored(1.0), np.eye(1), 2), "infinite for Gaussian keys"),
+        (lambda: mean_path(GaussianKeys(np.ones(3)), anchored(1.0), np.eye(2), 2), r"S_0 has shape \(2, 2\)"),
+        (lambda: mean_path(GaussianKeys(np.ones(3)), anchored(1.0), np.eye(3), -1), "-1 edits"),
         (lambda: fit_values(np.ones((2, 9)), np.ones((2, 8))), r"\(2, 9\) and values \(2, 8\)"),
         (lambda: fit_values(np.ones((2, 9)), np.ones((2, 9))), "cannot tell ω from τ"),
         (lambda: fit_values(np.full((2, 9), np.nan), np.ones((2, 9))), "NaN or infinity"),

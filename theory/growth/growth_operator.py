@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -46,7 +47,8 @@ class Perron(NamedTuple):
 
     Attributes:
         radius: ρ and its bounds.
-        matrix: X (n, n), of trace 1, in the coordinates of the law (a Gaussian law: MΣ's eigenbasis).
+        matrix: X (n, n), of trace 1, in the coordinates of the law (a Gaussian law: MΣ's eigenbasis). Where several
+            eigenmatrices share ρ, as for keys that fall into blocks alike, one of them.
     """
 
     radius: Radius
@@ -181,15 +183,16 @@ def power_iteration(
 def with_rounding(law: SampleKeys, c: Array, image: Array, stored: float) -> tuple[float, float]:
     """The bracket at c, widened by what rounding may have done to G and to Gc.
 
-    A cosine of n terms is off by at most 2(n + 6) units, a sum over N keys in tiles by TILE + N/TILE; every term of Gc
-    is nonnegative, so that these errors are relative to the whole. `stored` is G's storage error, relative to an entry.
+    A cosine of n terms is off by at most 2(n + 6) units, a sum over N keys in tiles by TILE + N/TILE, relative to the
+    sum of the terms' bounds η_iη_jc_j/N; the two dot products of the quotient by N. `stored` is G's storage error,
+    relative to an entry.
     """
     n, count = law.shape
     terms = 2 * n + 12 + TILE + count / TILE
     absolute = 2 * terms * EPS * float(law.gains.max() * (law.gains @ c)) / count
     relative = stored + 4 * EPS
     high = float(((image * (1 + relative) + absolute) / c).max())
-    low = float(c @ image / (c @ c)) * (1 - relative) - absolute * float(c.sum() / (c @ c))
+    low = float(c @ image / (c @ c)) * (1 - relative - 2 * count * EPS) - absolute * float(c.sum() / (c @ c))
     return max(low, 0.0), high
 
 
@@ -201,7 +204,10 @@ def gram_maps(law: SampleKeys) -> tuple[Callable[[Array], Array], Callable[[Arra
     blocks = [slice(i, i + TILE) for i in range(0, count, TILE)]
 
     def wide(c: Array) -> Array:
-        return np.concatenate([gram[rows].astype(np.float64, copy=False) @ c for rows in blocks])
+        image = np.zeros(count)
+        for rows, columns in itertools.product(blocks, blocks):  # in tiles, as `with_rounding` assumes
+            image[rows] += gram[rows, columns].astype(np.float64, copy=False) @ c[columns]
+        return image
 
     def own(c: Array) -> Array:
         return (gram @ c.astype(gram.dtype)).astype(np.float64)

@@ -16,23 +16,30 @@ def mean_growth(n: int, c: float, eta_squared: float = 1.0) -> float:
 
     Args:
         n: the key dimension.
-        c: ‖δ‖/‖Wk‖, dimensionless.
-        eta_squared: E[η²] of the rule; 1 for hard writes, `soft_gain_moments` for MEMIT.
+        c: ‖δ‖/‖Wk‖ ≥ 0, dimensionless.
+        eta_squared: E[η²] of the rule, in [0, 1]; 1 for hard writes, `soft_gain_moments` for MEMIT.
 
     Returns:
         The factor of the squared norm. It is above 1 only because this value model has ‖v‖ > ‖Wk‖ on average.
 
     Raises:
-        Misuse: n is not a positive number of dimensions.
+        Misuse: n is not a positive number of dimensions, c is negative or not finite, or E[η²] is outside [0, 1].
 
     Source: T3.isotropic.
 
     >>> mean_growth(4, 1.0)
     1.25
     """
-    if n < 1:
-        raise Misuse(f"the key dimension is {n}; it must be at least 1")
+    check_dimension(n)
+    if not 0 <= c < math.inf or not 0 <= eta_squared <= 1:
+        raise Misuse(f"c = {c}, E[η²] = {eta_squared}: take a finite c ≥ 0 and E[η²] in [0, 1]")
     return 1 + eta_squared * c * c / n
+
+
+def check_dimension(n: float) -> None:
+    """Raise Misuse unless n is a number of dimensions, at least 1."""
+    if not 1 <= n < math.inf:
+        raise Misuse(f"the key dimension is {n}; it must be at least 1")
 
 
 def rate_from_factor(factor: float) -> float:
@@ -41,8 +48,8 @@ def rate_from_factor(factor: float) -> float:
     >>> rate_from_factor(1.0)
     0.0
     """
-    if not factor > 0:
-        raise Misuse(f"the growth factor is {factor}; only a positive factor has a rate")
+    if not 0 < factor < math.inf:
+        raise Misuse(f"the growth factor is {factor}; only a positive, finite factor has a rate")
     return math.log(factor)
 
 
@@ -59,13 +66,14 @@ def soft_gain_moments(n: int, ridge: float) -> float:
         E[η²] in (0, 1), with a relative error near 1e-10.
 
     Raises:
-        Misuse: the ridge is not positive.
+        Misuse: n is not a positive number of dimensions, or the ridge is not positive.
 
-    Source: T3; η is independent of the key's direction, so it enters the mean growth as this factor alone.
+    Source: T3.soft_gain; η is independent of the key's direction, so it enters the mean growth as this factor alone.
 
     >>> round(soft_gain_moments(256, 256.0), 3)
     0.25
     """
+    check_dimension(n)
     if not 0 < ridge < math.inf:
         raise Misuse(f"the ridge is {ridge}; it must be positive and finite, such as 15000")
     law = stats.chi2(n)

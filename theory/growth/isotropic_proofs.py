@@ -126,6 +126,9 @@ def check_jensen(bound: sympy.Expr) -> Evidence:
     proof.equal("E[y] − 1", sympy.expand((x / mean - 1).subs(x, mean)), sympy.Integer(0))
     limit = sympy.limit((sympy.log(R0) + t * sympy.log(factor)) / t, t, sympy.oo)
     proof.equal("lim (1/t) log((1 + c²/n)^t R0)", limit, bound)
+    proof.say("R_t = 0 makes both sides of log y ≤ y − 1 no larger than the right one: log 0 = −∞")
+    proof.say("paths: Markov gives P(R_t > e^{εt} E R_t) ≤ e^{−εt}, which is summable in t, so by Borel and Cantelli")
+    proof.say("lim sup (1/t) log R_t ≤ lim (1/t) log E R_t + ε almost surely, for every ε > 0")
     return proof.evidence(limit, bound)
 
 
@@ -163,7 +166,8 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T3.spectral_radius", "T3", Kind.PROVED,
-            "For isotropic keys and M = I, T(X) = E[(kᵀXk)uuᵀ], u = k/‖k‖², is (tr X·I + 2X)/(n(n+2)) and ρ(T) = 1/n.",
+            "For isotropic keys, P(k = 0) = 0, and M = I, T(X) = E[(kᵀXk)uuᵀ], u = k/‖k‖², is (tr X·I + 2X)/(n(n+2)) "
+            "and ρ(T) = 1/n.",
             check_spectral_radius, 1 / n, 3 / (n * (n + 2)), "ρ(T) = E k̂₁⁴ = 3/(n(n+2))",
         ),
         Claim(
@@ -181,9 +185,9 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T3.jensen", "T3", Kind.PROVED,
-            "Under T3.isotropic's law (isotropic keys, proportional values) with η = 1, the Lyapunov exponent "
-            "γ = lim sup (1/t) E log R_t of R = ‖W‖² is at most log(1 + c²/n): typical paths grow no faster than the "
-            "mean.",
+            "Under T3.isotropic's law (isotropic keys, proportional values) with η = 1 and a fixed W_0 ≠ 0, the "
+            "Lyapunov exponent γ = lim sup (1/t) E log R_t of R = ‖W‖² (log 0 = −∞) is at most log(1 + c²/n), and so, "
+            "almost surely, is lim sup (1/t) log R_t of the path: typical paths grow no faster than the mean.",
             check_jensen, sympy.log(1 + c**2 / n), sympy.log(1 + c**2 / n) / 2, "it is at most half of that",
         ),
         Claim(

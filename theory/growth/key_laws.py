@@ -14,6 +14,9 @@ Array = NDArray[np.float64]
 ASYMMETRY = 1e-10
 """Relative asymmetry that a float64 covariance may have from the order of its sums."""
 
+WIDEST = 1e100
+"""Between its inverse and itself eigenvalues of MΣ keep the quadratures inside float64."""
+
 
 @dataclass(frozen=True)
 class Gain:
@@ -67,6 +70,8 @@ class GaussianKeys:
             raise Misuse(f"the spectrum of MΣ has shape {values.shape}; pass its n eigenvalues as a vector")
         if not np.isfinite(values).all() or values.min() <= 0:
             raise Misuse(f"the spectrum of MΣ runs from {values.min()} to {values.max()}; it must be positive, finite")
+        if values.min() < 1 / WIDEST or values.max() > WIDEST:
+            raise Misuse(f"the spectrum of MΣ runs from {values.min()} to {values.max()}; rescale it, or add a ridge")
         object.__setattr__(self, "spectrum", values)
 
 

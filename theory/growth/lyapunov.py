@@ -43,14 +43,21 @@ def mean_log(shape: float, rest: float, gain: float) -> float:
     Returns:
         The mean, with a relative error near 1e-14.
 
+    Raises:
+        Misuse: numbers that no Beta law and no write has.
+
     Source: T3.typical.
 
     >>> round(mean_log(0.5, 0.5, 8.0), 12) == round(2 * math.log(2), 12)
     True
     """
+    if not (0 < shape < math.inf and 0 <= rest < math.inf and 0 <= gain < math.inf):
+        raise Misuse(f"a = {shape}, b = {rest}, g = {gain}: take a > 0, b ≥ 0 and g ≥ 0, all finite")
     total = shape + rest
-    t = np.exp(np.arange(-42.0 - math.log1p(total), 42.0 * max(1.0, 1 / total), STEP))
-    return float(STEP * np.sum(-np.exp(-total * np.log1p(t)) * np.expm1(-shape * np.log1p(gain * t / (1 + t)))))
+    # The integrand falls like (1 + ag)t before 1/(a + b) and before 1/g, and like t^(−a−b) after.
+    first, last = -42.0 - math.log1p(total) - math.log1p(gain), 42.0 * max(1.0, 1 / total)
+    t = np.exp(STEP * np.arange(math.floor(first / STEP), math.ceil(last / STEP)))
+    return float(STEP * np.sum(-np.exp(-total * np.log1p(t)) * np.expm1(-shape * np.log1p(gain * (t / (1 + t))))))
 
 
 def exponent_bounds(m: int, n: int, c: float, eta: float = 1.0) -> ExponentBounds:
@@ -62,28 +69,35 @@ def exponent_bounds(m: int, n: int, c: float, eta: float = 1.0) -> ExponentBound
     Args:
         m: the value dimension, at least 2, so that δ has room.
         n: the key dimension.
-        c: ‖δ‖/‖Wk‖, dimensionless.
+        c: ‖δ‖/‖Wk‖ ≥ 0, dimensionless.
         eta: the fixed gain η in (0, 1].
 
     Returns:
         The bounds; they hold at every edit, so for (1/t) E log(R_t/R_0) at every t as well.
 
     Raises:
-        Misuse: m < 2, n < 1, or η outside (0, 1].
+        Misuse: m < 2, n < 1, a negative or infinite c, or η outside (0, 1].
 
     Source: T3.typical; E log(1 + g Σp_i k̂_i²) is concave and symmetric in the eigenvalues p of WᵀW/R.
 
     >>> exponent_bounds(8, 8, 0.0)
     ExponentBounds(low=0.0, high=0.0, mean=0.0)
     """
-    if m < 2 or n < 1:
-        raise Misuse(f"a memory {m} x {n} leaves δ no direction across Wk; take m ≥ 2 and n ≥ 1")
+    check_memory(m, n, c)
     if not 0 < eta <= 1:
         raise Misuse(f"the gain η is {eta}; it must lie in (0, 1]")
     gain, rank = (eta * c) ** 2, min(m, n)
     return ExponentBounds(
         mean_log(1 / 2, (n - 1) / 2, gain), mean_log(rank / 2, (n - rank) / 2, gain / rank), math.log1p(gain / n)
     )
+
+
+def check_memory(m: float, n: float, c: float) -> None:
+    """Raise Misuse unless δ with ‖δ‖ = c‖Wk‖ has a direction across Wk."""
+    if not (2 <= m < math.inf and 1 <= n < math.inf):
+        raise Misuse(f"a memory {m} x {n} leaves δ no direction across Wk; take m ≥ 2 and n ≥ 1")
+    if not 0 <= c * c < math.inf or c < 0:
+        raise Misuse(f"‖δ‖/‖Wk‖ is c = {c}; it must be finite and at least 0, such as 0.75")
 
 
 def second_moment_entries(m: Any, n: Any, c: Any) -> list[list[Any]]:
@@ -111,11 +125,15 @@ def second_moments(m: int, n: int, c: float) -> Array:
     Returns:
         G (2, 2), dimensionless; the pair is closed under the write, so this is exact.
 
+    Raises:
+        Misuse: m < 2, n < 1, or a negative or infinite c.
+
     Source: T3.second_moments.
 
     >>> second_moments(4, 8, 0.0).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
+    check_memory(m, n, c)
     return np.array(second_moment_entries(m, n, c), dtype=np.float64)
 
 
@@ -143,7 +161,7 @@ def second_moment_growth(m: int, n: int, c: float) -> float:
 def typical_exponent(m: int, n: int, c: float) -> float:
     """An *approximation* of the Lyapunov exponent, below Jensen's bound log(1 + c²/n); `exponent_bounds` are theorems.
 
-        γ ≈ 2 log E₁ − ½ log E₂,   E_p the growth factor of E[R^p] per edit
+        γ ≈ 2 log E₁ − ½ log E₂,   E_p the growth factor of E[R^p] per edit, kept between the bounds that are proved
 
     The exponents L(p) = log E_p form a convex curve through L(0) = 0 whose slope at 0 is γ; this is the slope of the
     parabola through its exact points at p = 0, 1, 2, so its error is of the order of the third cumulant of the growth.
@@ -159,4 +177,6 @@ def typical_exponent(m: int, n: int, c: float) -> float:
     >>> typical_exponent(4, 8, 1.0) < math.log(1 + 1 / 8)
     True
     """
-    return 2 * math.log(mean_growth(n, c)) - math.log(second_moment_growth(m, n, c)) / 2
+    slope = 2 * math.log(mean_growth(n, c)) - math.log(second_moment_growth(m, n, c)) / 2
+    bounds = exponent_bounds(m, n, c)
+    return min(max(slope, bounds.low), bounds.high)

@@ -21,7 +21,8 @@ from theory.writes.identities import ETA
 n = DIMENSION
 c, x = sympy.symbols("c x", nonnegative=True)
 COSINE = sympy.Symbol("cos", real=True)
-ETA_I, ETA_J, KEYS, TOP, TOTAL, MEAN_SQ = sympy.symbols("ηi ηj N λmax trB E[η²]", positive=True)
+ETA_I, ETA_J, KEYS, MEAN_SQ = sympy.symbols("ηi ηj N E[η²]", positive=True)
+TOP, TOTAL, SQUARE = sympy.symbols("λmax trB ‖B‖²", positive=True)
 Q = sympy.Symbol("q", positive=True)
 
 # A law in exact numbers: three unit directions of the plane, with their gains.
@@ -61,6 +62,7 @@ def check_operator(factor: sympy.Expr) -> Evidence:
     proof.equal("the even part of W'ᵀW' − WᵀW", even, ETA**2 * square * (u @ u.T))
     proof.say("E‖δ‖² = c²‖Wk‖² = c² kᵀSk given k, W, and W independent of the new key: S' = S + c²T(S)")
     proof.equal("the coefficient of (kᵀSk)uuᵀ", (ETA**2 * square).subs(square, c**2 * read_sq) / read_sq, factor)
+    check_coordinates(proof)
     b = Algebra({"y": ("n", 1), "z": ("n", 1), "X": ("n", "n"), "Y": ("n", "n")}, ("X", "Y"))
     y, z, X, Y = map(b, ("y", "z", "X", "Y"))
     on_x, on_y = ((y.T @ part @ y).number() * (y @ y.T) for part in (X, Y))
@@ -73,10 +75,24 @@ def check_operator(factor: sympy.Expr) -> Evidence:
     proof.say("X = X₊ − X₋, |X| = X₊ + X₋, ‖|X|‖ = ‖X‖; p = ŷᵀX₊ŷ, q = ŷᵀX₋ŷ are at least 0")
     proof.follows("|X| has no smaller Rayleigh quotient: (p − q)² ≤ (p + q)²", [], (p - q) ** 2 <= (p + q) ** 2)
     proof.say("so the maximum is attained at some X* ≥ 0, X* ≠ 0, tr X* > 0")
+    proof.say("tr(X*S_t) = (1 + c²ρ)^t tr(X*S_0), as T is self-adjoint; S_t ≥ 0 and ‖S_t‖_F ≤ (1 + c²ρ)^t ‖S_0‖_F, so")
     proof.say(
-        "tr S_t = Σ (1 + c²λ_i)^t tr(E_i)tr(E_iS_0) over eigenmatrices, λ_i ≥ 0: if tr(X*S_0) > 0, the largest wins"
+        "(1 + c²ρ)^t tr(X*S_0)/λ_max(X*) ≤ tr S_t = E‖W_t‖²_{M⁻¹} ≤ (1 + c²ρ)^t √n ‖S_0‖_F: the rate is log(1 + c²ρ)"
     )
     return proof.evidence(f"{ETA**2 * c**2}·(kᵀSk)uuᵀ", factor)
+
+
+def check_coordinates(proof: Proof) -> None:
+    """S in the coordinates y = Rk, R = M^{1/2}, is R⁻¹SR⁻¹; its trace is ‖W‖²_{M⁻¹}."""
+    a = Algebra({"k": ("n", 1), "S": ("n", "n"), "R": ("n", "n"), "R⁻¹": ("n", "n")}, ("S", "R", "R⁻¹"),
+                inverses("R", "R⁻¹"))  # fmt: skip
+    k, S, R, inverse = map(a, ("k", "S", "R", "R⁻¹"))
+    y, u, turned = R @ k, R @ R @ k, inverse @ S @ inverse
+    grown = (k.T @ S @ k).number() * (u @ u.T)
+    proof.equal("M = R², y = Rk: s = kᵀMk", (k.T @ u).number(), (y.T @ y).number())
+    proof.equal("R⁻¹((kᵀSk) Mk(Mk)ᵀ)R⁻¹ is (yᵀS_y y) yyᵀ, S_y = R⁻¹SR⁻¹", inverse @ grown @ inverse,
+                (y.T @ turned @ y).number() * (y @ y.T))  # fmt: skip
+    proof.equal("tr(S M⁻¹) = E‖W‖²_{M⁻¹}", (S @ inverse @ inverse).trace(), turned.trace())
 
 
 def check_sample(entry: sympy.Expr) -> Evidence:
@@ -135,24 +151,30 @@ def check_bracket(asserted: Bracket) -> Evidence:
 
 def check_at_least(bound: sympy.Expr) -> Evidence:
     """ρ(T) against `bound` in q = E[η²]/n and x = n‖B‖²/(tr B)² − 1, and when ρ = q."""
-    rho, w = sympy.Symbol("ρ", real=True), sympy.Symbol("tr(H·T(H))", nonnegative=True)
+    rho, w = sympy.Symbol("ρ", real=True), sympy.Symbol("tr(B·T(B))", nonnegative=True)
     a = Algebra({"H": ("n", "n")}, ("H",))
     H, traceless = a("H"), {sympy.Symbol("tr(H)", real=True): 0}
     proof = Proof()
     proof.say("B = T(I) = E[η²ŷŷᵀ], tr B = E[η²] = nq since ‖ŷ‖ = 1; B = qI + H with tr H = 0; x = ‖H‖²/(nq²)")
     square = (H @ H).trace()
     proof.equal("tr(I·T(I)) = tr B", (Q * a.eye("n") + H).trace().subs(traceless), n * Q)
-    proof.equal("tr(H·T(I)) = tr(HB)", (H @ (Q * a.eye("n") + H)).trace().subs(traceless), square)
-    h = n * Q**2 * x
-    quotient = (n * Q + 2 * h / Q + w / Q**2) / (n + h / Q**2)
-    proof.say(f"so at X = I + H/q the Rayleigh quotient is {quotient}, with tr(H·T(H)) ≥ 0, and ρ is at least that")
-    proof.follows("ρ ≥ the bound", [rho >= quotient, n >= 1], rho >= bound)
+    B_sq = ((Q * a.eye("n") + H) @ (Q * a.eye("n") + H)).trace().subs(traceless)
+    proof.equal("tr(I·T(B)) = tr(T(I)·B) = ‖B‖²", B_sq, n * Q**2 + square)
+    total, norm_sq = n * Q, n * Q**2 * (1 + x)
+    proof.say(
+        "T is self-adjoint and ≥ 0 (T3.operator): Cauchy and Schwarz give tr(I·T(B))² ≤ tr(I·T(I)) tr(B·T(B)), and"
+    )
+    proof.say("tr(B·T(B)) ≤ ρ‖B‖²: ‖B‖⁴ ≤ tr B · ρ‖B‖²")
+    cauchy = [norm_sq**2 <= total * w, w <= rho * norm_sq, n >= 1]
+    proof.follows("ρ ≥ the bound", cauchy, rho >= bound)
     proof.follows("the bound exceeds q = E[η²]/n unless x = 0", [x > 0], bound > Q)
+    proof.say("one direction e of every key: B = nq·eeᵀ, x = n − 1, T(eeᵀ) = nq·eeᵀ, ρ = nq, which the bound attains")
+    proof.follows("it attains it", [sympy.Eq(x, n - 1), n >= 1], sympy.Eq(bound, n * Q))
     proof.say("x = 0 is H = 0, B = qI: then qI ≤ T(I) ≤ qI and T3.bracket at X = I gives ρ = q")
     proof.say("so ρ = E[η²]/n iff E[η²ŷŷᵀ] = (E[η²]/n)I; hard writes: ρ ≥ 1/n, equal iff E ŷŷᵀ = I/n")
     proof.agree("the code, four equal directions of the frame: ρ",
                 radius(SampleKeys(np.eye(4), np.ones(4), np.ones(4))).value, sympy.Rational(1, 4))  # fmt: skip
-    return proof.evidence(Q * (1 + x / (1 + x)), bound)
+    return proof.evidence(Q * (1 + x), bound)
 
 
 def check_matched(asserted: sympy.Expr) -> Evidence:
@@ -174,19 +196,19 @@ def check_matched(asserted: sympy.Expr) -> Evidence:
 
 @dataclass(frozen=True)
 class Sides:
-    """A lower and an upper bound of ρ in λmax = λ_max(B) and tr B, B = E[η²ŷŷᵀ]."""
+    """A lower and an upper bound of ρ in λmax = λ_max(B), ‖B‖²_F and tr B, B = E[η²ŷŷᵀ]."""
 
     low: sympy.Expr
     high: sympy.Expr
 
 
 def check_certificate(sides: Sides) -> Evidence:
-    """λ_max(B)²/tr B ≤ ρ ≤ λ_max(B), ‖B‖_F/√n ≤ ρ."""
+    """‖B‖²_F/tr B ≤ ρ ≤ λ_max(B), and three weaker lower bounds."""
     a = Algebra({"y": ("n", 1), "X": ("n", "n")}, ("X",))
     y, X = a("y"), a("X")
     s, read, raised = ((y.T @ y).number(), (y.T @ X @ y).number(), (y.T @ X @ X @ y).number())
     apart = s * (X @ y) - read * y
-    rho, quotient, fourth = sympy.symbols("ρ R E[η²(eŷ)⁴]", nonnegative=True)
+    rho, quotient = sympy.symbols("ρ R", nonnegative=True)
     proof = Proof()
     proof.equal("‖y‖²‖Xy‖² − (yᵀXy)² = ‖ ‖y‖²Xy − (yᵀXy)y ‖²/‖y‖² ≥ 0", s * raised - read**2,
                 (apart.T @ apart).number() / s)  # fmt: skip
@@ -194,21 +216,20 @@ def check_certificate(sides: Sides) -> Evidence:
         "so (ŷᵀXŷ)² ≤ ŷᵀX²ŷ and tr(X·T(X)) = E[η²(ŷᵀXŷ)²] ≤ tr(X²B) ≤ λ_max(B)‖X‖²: every Rayleigh quotient obeys"
     )
     proof.follows("ρ is one: the upper bound", [quotient <= TOP, sympy.Eq(rho, quotient)], rho <= sides.high)
-    proof.say("X = eeᵀ, e the top eigenvector of B: ρ ≥ E[η²(e·ŷ)⁴], E[η²(e·ŷ)²] = λmax, E[η²] = tr B")
-    spread = fourth - 2 * (TOP / TOTAL) * TOP + (TOP / TOTAL) ** 2 * TOTAL
-    proof.say(f"E[η²((e·ŷ)² − λmax/tr B)²] = {spread} ≥ 0")
-    proof.follows("the lower bound", [spread >= 0, rho >= fourth, TOP <= TOTAL], rho >= sides.low)
-    proof.say("‖T(I)‖_F ≤ ρ‖I‖_F for a self-adjoint T ≥ 0: ‖B‖_F/√n ≤ ρ; the third bound is T3.at_least's")
+    proof.say("T3.at_least: ρ tr B ≥ ‖B‖², as ‖B‖² = (1 + x)(tr B)²/n; and ‖B‖² ≥ λmax², n‖B‖² ≥ (tr B)²")
+    known = [rho * TOTAL >= SQUARE, SQUARE >= TOP**2, n * SQUARE >= TOTAL**2]
+    proof.follows("the lower bound", known, rho >= sides.low)
+    for name, weaker in (("λmax²/tr B", TOP**2 / TOTAL), ("tr B/n", TOTAL / n)):
+        proof.follows(f"it is at least {name}", known, sides.low >= weaker)
+    proof.follows("and at least ‖B‖_F/√n, squared", known, sides.low**2 >= SQUARE / n)
     B = sum((g**2 * v * v.T for g, v in zip(GAINS, DIRECTIONS, strict=True)), sympy.zeros(2)) / 3
-    exact, top, total = top_eigenvalue(exact_operator()), top_eigenvalue(B), B.trace()
-    square = (B * B).trace()
-    spread_x = 2 * square / total**2 - 1
-    lows = (top**2 / total, sympy.sqrt(square / 2), (1 + spread_x / (1 + spread_x)) * total / 2)
+    exact, at = top_eigenvalue(exact_operator()), {TOP: top_eigenvalue(B), TOTAL: B.trace(), SQUARE: (B * B).trace()}
+    low, high = (sympy.N(side.subs(at), 25) for side in (sides.low, sides.high))
+    proof.holds(f"three keys of the plane: {float(low)} ≤ ρ = {float(exact)} ≤ {float(high)}", low <= exact <= high)
     found = radius_certificate(float_law())
-    proof.agree("the code's lower bound, three keys of the plane", found.low, max(map(sympy.N, lows)))
-    proof.agree("its upper bound", found.high, top)
-    proof.holds(f"{found.low} ≤ ρ = {float(exact)} ≤ {found.high}", found.low <= exact <= found.high)
-    return proof.evidence("λmax²/trB ≤ ρ ≤ λmax", f"{sides.low} ≤ ρ ≤ {sides.high}")
+    proof.agree("the code's lower bound", found.low, low)
+    proof.agree("its upper bound", found.high, high)
+    return proof.evidence("‖B‖²/trB ≤ ρ ≤ λmax", f"{sides.low} ≤ ρ ≤ {sides.high}")
 
 
 def claims() -> tuple[Claim[Any], ...]:
@@ -220,8 +241,8 @@ def claims() -> tuple[Claim[Any], ...]:
             "Keys drawn independently of W from one law, P(k = 0) = 0, M fixed and positive definite, η in (0, 1] "
             "fixed by k, v = Wk + δ with E[δ | k, W] = 0 and E[‖δ‖² | k, W] = c²‖Wk‖²: S = E[WᵀW] becomes S + c²T(S), "
             "T(X) = E[η²(kᵀXk)uuᵀ], u = Mk/s. In y = M^{1/2}k T is self-adjoint and positive, ρ(T) is the maximum of "
-            "E[η²(ŷᵀXŷ)²]/‖X‖²_F, attained at some X* ≥ 0; where tr(X*S_0) > 0, E‖W_t‖²_{M⁻¹} grows at the rate "
-            "log(1 + c²ρ) an edit.",
+            "E[η²(ŷᵀXŷ)²]/‖X‖²_F, attained at some X* ≥ 0; where tr(X*S_0) > 0 in these coordinates "
+            "(S_0 = M^{-1/2}E[W_0ᵀW_0]M^{-1/2}), E‖W_t‖²_{M⁻¹} grows at the rate log(1 + c²ρ) an edit.",
             check_operator, ETA**2 * c**2, ETA * c**2, "S grows by η (not η²) c²(kᵀSk)uuᵀ",
         ),
         Claim(
@@ -239,9 +260,10 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T3.at_least", "T3", Kind.PROVED,
-            f"ρ(T) ≥ (1 + x/(1 + x)) E[η²]/n, x = n‖B‖²_F/(tr B)² − 1, B = E[η²ŷŷᵀ], {law}. So ρ ≥ E[η²]/n (1/n for "
-            "hard writes), with equality iff the directions are isotropic, E[η²ŷŷᵀ] = (E[η²]/n) I.",
-            check_at_least, Q * (1 + x / (1 + x)), Q * (1 + x), "ρ ≥ (1 + x) E[η²]/n",
+            f"ρ(T) ≥ (1 + x) E[η²]/n = ‖B‖²_F/tr B, x = n‖B‖²_F/(tr B)² − 1 ≥ 0, B = E[η²ŷŷᵀ], {law}; equal where "
+            "every key has one direction. So ρ ≥ E[η²]/n (1/n for hard writes), with equality iff the directions are "
+            "isotropic, E[η²ŷŷᵀ] = (E[η²]/n) I.",
+            check_at_least, Q * (1 + x), Q * (1 + 2 * x), "ρ ≥ (1 + 2x) E[η²]/n",
         ),
         Claim(
             "T3.matched", "T3", Kind.PROVED,
@@ -252,8 +274,8 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T3.certificate", "T3", Kind.PROVED,
-            f"λ_max(B)²/tr B ≤ ρ(T) ≤ λ_max(B) and ‖B‖_F/√n ≤ ρ(T), B = E[η²ŷŷᵀ], {law}; so "
-            "ρ ≤ sup η² · λ_max(E ŷŷᵀ).",
-            check_certificate, Sides(TOP**2 / TOTAL, TOP), Sides(TOP, TOP), "ρ(T) = λ_max(B)",
+            f"‖B‖²_F/tr B ≤ ρ(T) ≤ λ_max(B), B = E[η²ŷŷᵀ], {law}; so ρ ≤ sup η² · λ_max(E ŷŷᵀ). The lower bound is "
+            "never below λ_max(B)²/tr B, ‖B‖_F/√n or tr B/n.",
+            check_certificate, Sides(SQUARE / TOTAL, TOP), Sides(TOP, TOP), "ρ(T) = λ_max(B)",
         ),
     )  # fmt: skip

@@ -64,4 +64,4 @@ def laplace_nodes(mu: Array, ridge: float, step: float) -> Array:
     last = -np.log(2 * mu.min()) + tail
     if ridge:
         last = min(last, np.log(800 / ridge))  # e^(−800) is 0 in float64
-    return np.exp(np.arange(first, last + step, step))
+    return np.exp(step * np.arange(np.floor(first / step), np.ceil(last / step) + 1))

@@ -30,7 +30,8 @@ class RadiusInterval(NamedTuple):
 
     Attributes:
         low: ρ ≥ low with probability `confidence`, for every law (Maurer and Pontil's empirical Bernstein bound).
-        high: ρ ≤ high with probability `confidence`, for every law (Chernoff's bound at the law's own eigenmatrix).
+        high: ρ ≤ high with probability `confidence`, for every law (Chernoff's bound at the law's own eigenmatrix); at
+            most 1, which no radius exceeds.
         cross_fit: the mean that `low` bounds; its expectation is at most ρ.
         full_sample: ρ(T_N), whose expectation is at least ρ; it exceeds E[η²]/N at every sample.
         confidence: of each side.
@@ -53,13 +54,13 @@ def share_matrix(law: KeyLaw) -> Array:
 def radius_certificate(law: KeyLaw) -> Certificate:
     """Bounds of ρ(T) from B = E[η²ŷŷᵀ] alone, at the cost of one covariance.
 
-        λ_max(B)²/tr B ≤ ρ,   ‖B‖_F/√n ≤ ρ,   (1 + x/(1 + x)) tr B/n ≤ ρ,   ρ ≤ λ_max(B),    1 + x = n‖B‖²_F/(tr B)²
+        ‖B‖²_F/tr B ≤ ρ ≤ λ_max(B)
 
     Args:
         law: of the keys.
 
     Returns:
-        The best lower bound of the three, and the upper one; both are E[η²]/n when B is a multiple of I.
+        Both bounds; they are E[η²]/n when B is a multiple of I, and E[η²] when every key has one direction.
 
     Source: T3.certificate, T3.at_least.
 
@@ -67,10 +68,7 @@ def radius_certificate(law: KeyLaw) -> Certificate:
     Certificate(low=0.5, high=0.5)
     """
     eigenvalues = np.linalg.eigvalsh(share_matrix(law))
-    n, total, square, top = len(eigenvalues), eigenvalues.sum(), (eigenvalues**2).sum(), eigenvalues[-1]
-    spread = max(float(n * square / total**2 - 1), 0.0)
-    lows = (top**2 / total, math.sqrt(square / n), (1 + spread / (1 + spread)) * total / n)
-    return Certificate(float(max(lows)), float(top))
+    return Certificate(float((eigenvalues**2).sum() / eigenvalues.sum()), float(eigenvalues[-1]))
 
 
 def radius_interval(law: SampleKeys, confidence: float = 0.95, rtol: float = 1e-6) -> RadiusInterval:
@@ -78,7 +76,7 @@ def radius_interval(law: SampleKeys, confidence: float = 0.95, rtol: float = 1e-
 
         X from the even keys;  f_i = η_i²(ŷ_iᵀXŷ_i)²/‖X‖²_F over the odd ones:  E[f̄ | X] ≤ ρ ≤ E ρ(T_N)
         low = f̄ − √(2V ln(2/δ)/N') − 7b ln(2/δ)/(3(N'−1)),   b = λ_max(X)²/‖X‖²_F ≥ f_i,  N' odd keys, V their variance
-        high = (√(d/2) + √(d/2 + ρ(T_N)))²,   d = ln(1/δ)/N
+        high = min(1, (√(d/2) + √(d/2 + ρ(T_N)))²),   d = ln(1/δ)/N
 
     Args:
         law: N ≥ 4 keys, independent and of one law; neighbours in a text are neither.
@@ -105,7 +103,7 @@ def radius_interval(law: SampleKeys, confidence: float = 0.95, rtol: float = 1e-
     full = sample_perron(law, rtol).radius.high
     return RadiusInterval(
         max(bernstein_low(shares, largest**2 / norm_sq, confidence), 0.0),
-        chernoff_high(full, count, confidence),
+        min(chernoff_high(full, count, confidence), 1.0),
         float(shares.mean()),
         full,
         confidence,
@@ -115,11 +113,13 @@ def radius_interval(law: SampleKeys, confidence: float = 0.95, rtol: float = 1e-
 def bernstein_low(samples: Array, largest: float, confidence: float) -> float:
     """A lower confidence limit for the mean of independent numbers in [0, largest] (Maurer and Pontil 2009, theorem 4).
 
-        x̄ − √(2V ln(2/δ)/N) − 7·largest·ln(2/δ)/(3(N − 1)),   δ = 1 − confidence
+        x̄ − √(2V ln(2/δ)/N) − 7·largest·ln(2/δ)/(3(N − 1)),   δ = 1 − confidence,   N ≥ 2
 
     >>> bernstein_low(np.ones(11), 0.0, 0.9)
     1.0
     """
+    if len(samples) < 2:
+        raise Misuse(f"{len(samples)} numbers have no variance, which the limit needs; pass at least 2")
     count, risk = len(samples), math.log(2 / (1 - confidence))
     width = math.sqrt(2 * float(samples.var(ddof=1)) * risk / count) + 7 * largest * risk / (3 * (count - 1))
     return float(samples.mean()) - width

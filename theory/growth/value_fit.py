@@ -22,14 +22,22 @@ def mean_path(law: KeyLaw, model: ValueModel, start: Array, steps: int) -> Array
         law: of the keys, drawn anew for every edit.
         model: of the values.
         start: S_0 = E[M^{-1/2}W_0ᵀW_0M^{-1/2}] (n, n) in the law's coordinates (see `key_laws`).
-        steps: how many edits.
+        steps: how many edits, at least 0.
 
     Returns:
         (steps + 1,) the means.
 
+    Raises:
+        Misuse: an S_0 of another shape or not finite, or a negative number of steps.
+
     Source: T3.value_map.
     """
-    step, norms, state = write_map(law, model), [float(np.trace(start))], start
+    step = write_map(law, model)
+    if start.shape != step.floor.shape or not np.isfinite(start).all():
+        raise Misuse(f"S_0 has shape {start.shape}; pass a finite {step.floor.shape} matrix, as the keys ask for")
+    if steps < 0:
+        raise Misuse(f"{steps} edits are asked for; pass at least 0")
+    norms, state = [float(np.trace(start))], start
     for _ in range(steps):
         state = step.apply(state) + step.floor
         norms.append(float(np.trace(state)))
@@ -49,7 +57,7 @@ def plateau_norm(law: KeyLaw, model: ValueModel) -> float:
         tr S, in units of ‖v‖²/s.
 
     Raises:
-        Misuse: ρ(L) is not certainly below 1, so there is no plateau.
+        Misuse: ρ(L) is not certainly below 1, so there is no plateau, or E[η²/s] is infinite.
 
     Source: T3.value_map.
     """

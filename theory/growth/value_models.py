@@ -12,7 +12,8 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from theory.command import Misuse
-from theory.growth.growth_operator import EPS, Radius, outer_sum, power_iteration, quadratic, radius
+from theory.growth.growth_operator import EPS, TILE, Radius, outer_sum, power_iteration, quadratic, radius
+from theory.growth.isotropic import check_dimension
 from theory.growth.key_laws import Array, GaussianKeys, KeyLaw, SampleKeys
 from theory.growth.quadratures import STEP, gaussian_moments
 
@@ -71,8 +72,8 @@ def proportional(alpha: float, cosine: float) -> ValueModel:
     >>> proportional(4.0, 1.0)
     ValueModel(pull=1.0, relative=0.0, absolute=0.0)
     """
-    if not alpha >= 0 or not -1 <= cosine <= 1:
-        raise Misuse(f"α = {alpha} and κ = {cosine} describe no values; take α ≥ 0 and κ in [−1, 1]")
+    if not 0 <= alpha < math.inf or not -1 <= cosine <= 1:
+        raise Misuse(f"α = {alpha} and κ = {cosine} describe no values; take a finite α ≥ 0 and κ in [−1, 1]")
     return ValueModel(cosine * math.sqrt(alpha) - 1, math.sqrt(alpha * (1 - cosine**2)), 0.0)
 
 
@@ -98,7 +99,10 @@ def write_map(law: KeyLaw, model: ValueModel) -> WriteMap:
         model: of the values.
 
     Returns:
-        The map; both parts map positive semidefinite matrices to such.
+        The map; L maps positive semidefinite matrices to such, and F is one.
+
+    Raises:
+        Misuse: an absolute noise where E[η²/s] is infinite: hard writes of Gaussian keys with n ≤ 2.
 
     Source: T3.value_map.
     """
@@ -112,6 +116,10 @@ def write_map(law: KeyLaw, model: ValueModel) -> WriteMap:
     else:
         moments = gaussian_moments(law)
         first, second = np.diag(moments.first), moments.second
+        if model.absolute and not np.isfinite(moments.floor).all():
+            raise Misuse(
+                f"E[1/s] is infinite for Gaussian keys with n = {len(first)} and hard writes; take n > 2 or τ = 0"
+            )
         floor = np.diag(moments.floor)
 
         def grown(X: Array) -> Array:  # E ŷ_iŷ_j Σ X_kl ŷ_kŷ_l of a law that no reflection changes
@@ -134,13 +142,16 @@ def growth(law: KeyLaw, model: ValueModel) -> Radius:
         model: of the values.
 
     Returns:
-        ρ(L) with bounds; above 1 the mean norm grows exponentially, below 1 it settles at `plateau`.
+        ρ(L) with bounds, which for a sample hold rounding included, for the directions as stored; above 1 the mean norm
+        grows exponentially, below 1 it settles at `plateau_norm`.
 
     Source: T3.value_map, T3.bracket.
     """
     if model.pull == 0:  # L = id + ω²T
         part, gain = radius(law), model.relative**2
-        return Radius(1 + gain * part.value, 1 + gain * part.low, 1 + gain * part.high, part.iterations)
+        outward = 4 * EPS * (1 + gain)  # of the sum and product
+        return Radius(1 + gain * part.value, max(1 + gain * part.low - outward, 1.0), 1 + gain * part.high + outward,
+                      part.iterations)  # fmt: skip
     return sample_growth(law, model) if isinstance(law, SampleKeys) else gaussian_growth(law, model)
 
 
@@ -148,7 +159,8 @@ def sample_growth(law: SampleKeys, model: ValueModel) -> Radius:
     """ρ(L) of a sample by Lanczos's method on X from I, then the cone's bounds at |X|."""
     n = law.shape[0]
     apply = write_map(law, model).apply
-    at_identity = cone_bracket(apply, np.eye(n), 1)
+    error = map_rounding(law, model)
+    at_identity = cone_bracket(apply, np.eye(n), error, 1)
     if n == 1 or at_identity.high - at_identity.low <= CLOSE:
         return at_identity
     done = 0
@@ -164,11 +176,29 @@ def sample_growth(law: SampleKeys, model: ValueModel) -> Radius:
     values, vectors = np.linalg.eigh((X + X.T) / 2)
     # Of several eigenmatrices Lanczos may return one with both signs; then |X| is one as well (T3.operator).
     positive = (vectors * np.abs(values)) @ vectors.T
-    return cone_bracket(apply, positive / np.trace(positive), done)
+    return cone_bracket(apply, positive / np.trace(positive), error, done)
 
 
-def cone_bracket(apply: Callable[[Array], Array], X: Array, done: int) -> Radius:
-    """The bounds at X, lifted off the cone's boundary by the share of I that gives the least upper bound."""
+def map_rounding(law: SampleKeys, model: ValueModel) -> float:
+    """How far L(X) in float64 may lie from L(X), in units of ‖X‖_F.
+
+    Its terms X, b(BX + XB) and (b² + ω²)T(X) may cancel, so that their own sizes count: 1 + 2|b| + b² + ω², as ‖B‖ and
+    ‖T‖ are at most 1. A sum over N keys in tiles is off by TILE + N/TILE units, the products of n terms by some n.
+    """
+    n, count = law.shape
+    terms = 8 * n + min(count, TILE) + count / TILE
+    return 2 * terms * EPS * (1 + 2 * abs(model.pull) + model.pull**2 + model.relative**2)
+
+
+def cone_bracket(apply: Callable[[Array], Array], X: Array, error: float, done: int) -> Radius:
+    """The bounds at X, lifted off the cone's boundary by the share of I that gives the least upper bound.
+
+    Args:
+        apply: L.
+        X: positive semidefinite, X ≠ 0.
+        error: ‖L(X) in float64 − L(X)‖_F is at most error·‖X‖_F.
+        done: how many applications were made.
+    """
     best = Radius(0.0, 0.0, math.inf, done)
     n = len(X)
     for lift in (0.0, 1e-12, 1e-9, 1e-6, 1e-3, 1.0):
@@ -178,12 +208,12 @@ def cone_bracket(apply: Callable[[Array], Array], X: Array, done: int) -> Radius
             continue
         root = vectors / np.sqrt(values)
         image = apply(inner)
-        noise = 8 * n * EPS * float(np.linalg.norm(image)) / values[0]  # of the congruence, in float64
+        noise = error * float(np.linalg.norm(inner)) / values[0]  # of L and of the congruence
         ratios = np.linalg.eigvalsh(root.T @ image @ root)
         rayleigh = float((inner * image).sum() / (inner**2).sum())
-        low = max(best.low, rayleigh * (1 - 8 * n * EPS), float(ratios[0] - noise))
+        low = max(best.low, rayleigh - error, float(ratios[0] - noise))
         best = Radius(max(best.value, rayleigh), low, min(best.high, float(ratios[-1] + noise)), done)
-    return best
+    return best._replace(value=min(best.value, best.high))
 
 
 def gaussian_growth(law: GaussianKeys, model: ValueModel) -> Radius:
@@ -195,8 +225,11 @@ def gaussian_growth(law: GaussianKeys, model: ValueModel) -> Radius:
         matrix = np.diag(1 + 2 * model.pull * moments.first) + spread * moments.second
         start = np.abs(np.linalg.eigh(matrix)[1][:, -1]) + EPS
         found.append(power_iteration(partial(np.matmul, matrix), start, 1e-12, 3)[0])
-    error = abs(found[1].value - found[0].value) + 4 * (len(law.spectrum) + 100) * EPS * found[1].value
-    return found[1]._replace(low=found[1].low - error, high=found[1].high + error)
+    # The terms of L may cancel, so that rounding counts against their own sizes.
+    size = 1 + 2 * abs(model.pull) + model.pull**2 + model.relative**2
+    error = abs(found[1].value - found[0].value) + 4 * (len(law.spectrum) + 100) * EPS * size
+    value, low = max(found[1].value, 0.0), max(found[1].low - error, 0.0)
+    return found[1]._replace(value=value, low=low, high=found[1].high + error)
 
 
 def isotropic_factor(n: int, model: ValueModel, eta: float = 1.0, eta_squared: float = 1.0) -> float:
@@ -208,18 +241,22 @@ def isotropic_factor(n: int, model: ValueModel, eta: float = 1.0, eta_squared: f
         n: the key dimension.
         model: of the values.
         eta: E[η].
-        eta_squared: E[η²].
+        eta_squared: E[η²], between E[η]² and E[η].
 
     Returns:
         The factor; 1 + (α − 1)/n for hard writes of E‖v‖² = α‖Wk‖², whatever the cosine.
+
+    Raises:
+        Misuse: n is not a positive number of dimensions, or no η in [0, 1] has these moments.
 
     Source: T3.value_map.
 
     >>> isotropic_factor(4, proportional(2.0, 0.3))
     1.25
     """
-    if n < 1:
-        raise Misuse(f"the key dimension is {n}; it must be at least 1")
+    check_dimension(n)
+    if not (0 <= eta <= 1 and eta**2 <= eta_squared * (1 + 1e-9) and eta_squared <= eta * (1 + 1e-9)):
+        raise Misuse(f"no gain in [0, 1] has E[η] = {eta} and E[η²] = {eta_squared}; E[η]² ≤ E[η²] ≤ E[η]")
     return 1 + (2 * model.pull * eta + (model.pull**2 + model.relative**2) * eta_squared) / n
 
 
@@ -245,15 +282,15 @@ def growth_threshold(eta: float, cosine: float) -> float:
     half = cosine * (1 - eta)
     root = math.sqrt(half**2 + eta * (2 - eta))
     size = (2 - eta) / (root + half) if half > 0 else (root - half) / eta
-    return size**2
+    return size * size
 
 
 def doubling_time(factor: float) -> float:
-    """Edits until E‖W‖² has doubled, log 2/log ρ; infinite for a factor of at most 1.
+    """Edits until E‖W‖² has doubled, log 2/log ρ; infinite for a factor of at most 1, 0 included.
 
     >>> doubling_time(2.0), doubling_time(0.5)
     (1.0, inf)
     """
-    if not factor > 0:
-        raise Misuse(f"the growth factor is {factor}; only a positive factor has a doubling time")
+    if not 0 <= factor < math.inf:
+        raise Misuse(f"the growth factor is {factor}; a doubling time needs one that is finite and at least 0")
     return math.log(2) / math.log(factor) if factor > 1 else math.inf

@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 
 from theory.claim import Claim, Evidence, Kind
-from theory.growth.key_laws import GaussianKeys
+from theory.growth.key_laws import GaussianKeys, SampleKeys
 from theory.growth.operator_proofs import DIRECTIONS, GAINS, float_law
 from theory.growth.value_fit import ValueFit, fit_values, mean_path, plateau_norm
 from theory.growth.value_models import (
@@ -106,6 +106,9 @@ def check_cases(proof: Proof) -> None:
     S = np.array([[2.0, 1.0], [1.0, 3.0]])
     path = mean_path(float_law(), absolute_shift(1.5), S, 4)
     step = 2.25 * float(sum(gain**2 for gain in GAINS)) / 3
+    line = growth(SampleKeys(np.ones((1, 6)), np.ones(6), np.ones(6)), ValueModel(-1.0, 0.0, 0.0))
+    proof.holds(f"n = 1, b = −1, hard: L = 0 though its terms are of size 1; [{line.low}, {line.high}] holds 0 closely",
+                line.low <= 0 <= line.high < 1e-12)  # fmt: skip
     proof.agree("absolute shift τ = 3/2: R grows by τ²E[η²/s] an edit, E R_4", path[-1], 5 + 4 * step)
     proof.agree("its ρ(L)", growth(float_law(), absolute_shift(1.5)).value, 1)
     mixed = np.array([[1.0, 0.5, 0.0], [0.5, 2.0, 0.25], [0.0, 0.25, 1.0]])
@@ -118,21 +121,28 @@ def check_cases(proof: Proof) -> None:
 
 def check_threshold(balance: sympy.Expr) -> Evidence:
     """The mean norm grows iff √α exceeds the positive root x* of `balance` (in x), for any key law that excites."""
-    alpha_root, root, small, large, rho = sympy.symbols("x x* μ λ ρ", positive=True)
-    cosine = sympy.Symbol("κ", real=True)
+    root, small, large, rho = sympy.symbols("x* μ λ ρ", positive=True)
+    alpha_root, cosine = sympy.Symbol("√α", nonnegative=True), sympy.Symbol("κ", real=True)
     x = sympy.Symbol("x", positive=True)
     b, omega_sq = cosine * alpha_root - 1, alpha_root**2 * (1 - cosine**2)
     drift = ETA * (2 * b + ETA * (b**2 + omega_sq))
     proof = Proof()
     proof.say("v of size √α‖Wk‖ at a cosine κ, x = √α: b = κx − 1, ω² = x²(1 − κ²); B = E ŷŷᵀ, μ = λ_min(B) > 0")
     proof.say("T3.value_map at X = I with a fixed η: L(I) = I + g·B, g = η(2b + η(b² + ω²))")
-    proof.equal("g/η", drift / ETA, ETA * x**2 + 2 * cosine * (1 - ETA) * x - (2 - ETA))
+    proof.equal("g/η", drift / ETA, ETA * alpha_root**2 + 2 * cosine * (1 - ETA) * alpha_root - (2 - ETA))
+    proof.equal("g for hard writes", drift.subs(ETA, 1), alpha_root**2 - 1)
     given = [ETA <= 1, cosine <= 1, cosine >= -1, sympy.Eq(balance.subs(x, root), 0)]
     proof.follows("g > 0 iff x > x*", given, sympy.Equivalent(drift > 0, alpha_root > root))
     g = sympy.Symbol("g", real=True)
     up = [small <= large, 1 + g * small <= rho, rho <= 1 + g * large, g >= 0]
     down = [small <= large, 1 + g * large <= rho, rho <= 1 + g * small, g < 0]
-    proof.say("T3.bracket at X = I: ρ(L) lies between 1 + gμ and 1 + g·λ_max(B)")
+    proof.say(
+        "L maps the cone X ≥ 0 into itself (T3.value_map), so by Krein and Rutman's theorem L(P) = ρ(L)P for some"
+    )
+    proof.say(
+        "P ≥ 0, P ≠ 0, and L is self-adjoint: T3.bracket's argument holds for L, and at X = I it puts ρ(L) between"
+    )
+    proof.say("1 + gμ and 1 + g·λ_max(B); also E‖W'‖² = tr(S·L(I)) = tr S + g·tr(BS): every edit has the sign of g")
     proof.follows("g ≥ 0: ρ(L) > 1 iff g > 0", up, sympy.Equivalent(rho > 1, g > 0))
     proof.follows("g < 0: ρ(L) < 1", down, rho < 1)
     proof.follows("x* ≥ 1: shorter values than the read-out never grow", given, root >= 1)
@@ -196,8 +206,9 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T3.value_map", "T3", Kind.PROVED,
-            "Keys independent of W, P(k = 0) = 0, M fixed, η(k) in (0, 1], v = (1+b)Wk + ε with E[ε | k, W] = 0 and "
-            "E[‖ε‖² | k, W] = ω²‖Wk‖² + τ²: S' = L(S) + F in y = M^{1/2}k, L(X) = X + b(BX + XB) + (b² + ω²)T(X), "
+            "Keys independent of W, P(k = 0) = 0, M fixed and positive definite, η(k) in (0, 1], v = (1+b)Wk + ε with "
+            "E[ε | k, W] = 0 and E[‖ε‖² | k, W] = ω²‖Wk‖² + τ², E[η²/s] < ∞ unless τ = 0: S' = L(S) + F in "
+            "y = M^{1/2}k, S = M^{-1/2}E[WᵀW]M^{-1/2}, L(X) = X + b(BX + XB) + (b² + ω²)T(X), "
             "B = E[ηŷŷᵀ], F = τ²E[η²ŷŷᵀ/s], L completely positive and self-adjoint. Directions isotropic and "
             "independent of s: ρ(L) = 1 + (2bE[η] + (b² + ω²)E[η²])/n.",
             check_value_map, B**2 + OMEGA**2, OMEGA**2, "T(X) has the coefficient ω², without b²",
@@ -206,7 +217,8 @@ def claims() -> tuple[Claim[Any], ...]:
             "T3.threshold", "T3", Kind.PROVED,
             "v with E[v | k, W] = κ√α Wk and E[‖v‖² | k, W] = α‖Wk‖², −1 ≤ κ ≤ 1, one fixed η in (0, 1], any fixed "
             "positive definite M and any law of keys, independent of W, P(k = 0) = 0, with E ŷŷᵀ positive definite: "
-            "the mean norm's factor ρ(L) exceeds 1 iff α > α*, √α* the positive root of ηx² + 2κ(1−η)x − (2−η). "
+            "the mean norm's factor ρ(L) exceeds 1 iff α > α*, √α* the positive root of ηx² + 2κ(1−η)x − (2−η), and "
+            "from any W_0 ≠ 0 E‖W‖²_{M⁻¹} grows at every edit, stays, or shrinks as α >, =, < α*. "
             "α* ≥ 1, and α* = 1 for hard writes; there 1 + (α−1)μ ≤ ρ(L) ≤ 1 + (α−1)λ_max(E ŷŷᵀ) for α ≥ 1.",
             check_threshold, balance, x - 1, "the threshold is α = 1 for soft writes too",
         ),

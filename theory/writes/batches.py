@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -34,15 +35,16 @@ def batch_growth(n: int, u: int, c: float) -> float:
                                                                         E DᵀD = c² diag ‖Wk_i‖², D the shifts)
 
     Args:
-        n: the key dimension; the images M^(1/2)k_i have independent uniform directions.
-        u: keys in the batch.
-        c: ‖δ_i‖/‖Wk_i‖, dimensionless.
+        n: the key dimension, a whole number; the images M^(1/2)k_i have independent uniform directions.
+        u: keys in the batch, a whole number.
+        c: ‖δ_i‖/‖Wk_i‖, dimensionless, at least 0.
 
     Returns:
-        The factor of the squared norm, which diverges as u comes to n − 1: an interpolation threshold in one batch.
+        The factor of the squared norm; at u = n − 1 the mean is infinite: an interpolation threshold in one batch.
 
     Raises:
-        Misuse: u < 1, or n ≤ u + 1, where the mean is infinite (for u > 1 and c > 0).
+        Misuse: u < 1, n ≤ u + 1 (where the mean is infinite for n ≥ u > 1 and c > 0), a part of a key, or a c that is
+            negative or so large that c²u is not finite.
 
     Source: T2.batch_growth.
 
@@ -52,6 +54,10 @@ def batch_growth(n: int, u: int, c: float) -> float:
     if not 1 <= u < n - 1:
         raise Misuse(f"a batch of u = {u} keys in n = {n} dimensions has no finite mean growth factor by this formula; "
                      "take 1 ≤ u < n − 1")  # fmt: skip
+    if not (float(n).is_integer() and float(u).is_integer()):
+        raise Misuse(f"a batch of u = {u} keys in n = {n} dimensions holds a part of a key; take whole numbers")
+    if not (c >= 0 and math.isfinite(float(c) * float(c) * u)):
+        raise Misuse(f"the relative shift c is {c}; it must be finite and at least 0, such as 0.75")
     return float(batch_factor(n, u, c))
 
 
@@ -64,9 +70,8 @@ def batch_letters(gain: tuple[tuple[str, dict[str, Any]], ...]) -> tuple[Express
 
 
 def gain_rules(ridge: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """T = (ridge·I + KᵀMK)⁻¹."""
-    right = {"": 1, "T": -ridge} if ridge != 0 else {"": 1}
-    return (("T Kᵀ M K", right), ("Kᵀ M K T", right))
+    """T = (ridge·I + KᵀMK)⁻¹; the transposed rule, for KᵀMK·T, is added by the algebra, T and M being symmetric."""
+    return (("T Kᵀ M K", {"": 1, "T": -ridge} if ridge != 0 else {"": 1}),)
 
 
 def check_emmet(formula: sympy.Expr) -> Evidence:
@@ -126,8 +131,8 @@ def check_memoryless(before: str) -> Evidence:
     """
     shapes: Any = {"W": ("m", "n"), "K": ("n", "u"), "V": ("m", "u"), "T": ("u", "u"), "A": ("n", "n"), "M": ("n", "n")}
     shapes |= {"L": ("n", "w"), "U": ("m", "w"), "G": ("w", "w")}
-    second = (("G Lᵀ M L", {"": 1, "G": -1}), ("Lᵀ M L G", {"": 1, "G": -1}))
-    a = Algebra(shapes, ("A", "M", "T", "G"), (*inverses("A", "M"), *gain_rules(1), *second))
+    second = ("G Lᵀ M L", {"": 1, "G": -1})
+    a = Algebra(shapes, ("A", "M", "T", "G"), (*inverses("A", "M"), *gain_rules(1), second))
     W, K, V, T, A, M, L, U, G = map(a, "WKVTAMLUG")
     first = W + (V - W @ K) @ T @ (M @ K).T
     last = first + (U - first @ L) @ G @ (M @ L).T
@@ -164,8 +169,7 @@ def check_running(formula: sympy.Expr) -> Evidence:
 def prove_schur(proof: Proof) -> None:
     """(H⁻¹)₁₁ = 1/kᵀ(I − Q)k, with Q the projector on the other keys' span."""
     shapes: Any = {"k": ("n", 1), "L": ("n", "w"), "N": ("w", "w")}
-    rules = (("Lᵀ L N", {"": 1}), ("N Lᵀ L", {"": 1}))
-    a = Algebra(shapes, ("N",), rules)
+    a = Algebra(shapes, ("N",), (("N Lᵀ L", {"": 1}),))
     k, L, N = a("k"), a("L"), a("N")
     Q = L @ N @ L.T
     rest = (k.T @ k - k.T @ Q @ k).number()
@@ -200,10 +204,12 @@ def check_batch_growth(factor: sympy.Expr) -> Evidence:
     ratio = sympy.gamma(p - 1) * sympy.gamma(p + q) / (sympy.gamma(p) * sympy.gamma(p + q - 1))
     proof.equal("E[1/Beta(p, q)] = B(p−1, q)/B(p, q)", ratio, mean)
     proof.equal("1 + c²(u/n)E[1/Beta]", 1 + c**2 * u / n * mean.subs({p: off / 2, q: (u - 1) / 2}), factor)
-    gap = sympy.Symbol("n−u−1", positive=True)
-    near = (factor - 1).subs(n, gap + u + 1).subs({c: 1, u: 2})
     proof.equal("one key", factor.subs(u, 1), 1 + c**2 / n)
-    proof.holds("u → n − 1 (u = 2, c = 1): the factor is infinite", sympy.limit(near, gap, 0, "+") == sympy.oo)
+    x, end = sympy.symbols("x ε", positive=True)
+    proof.say("for q > 0 Beta's density lies between two multiples of x^(p−1) near 0, and p = (n−u+1)/2")
+    mass = [sympy.integrate(x ** (sympy.Rational(gap + 1, 2) - 2), (x, 0, end)) for gap in range(3)]
+    proof.holds(f"∫_0^ε x^(p−2) dx for n − u = 0, 1, 2 is {mass}: infinite for the first two alone",
+                [value == sympy.oo for value in mass] == [True, True, False])  # fmt: skip
     return proof.evidence(sympy.factor(1 + c**2 * u * (along + across)), factor)
 
 
@@ -252,7 +258,8 @@ def claims() -> tuple[Claim[Any], ...]:
             "T2.memoryless", "T2", Kind.PROVED,
             "Two soft writes with one positive definite A (MEMIT), targets fixed in advance: W_2(A + K_1K_1ᵀ + "
             "K_2K_2ᵀ) − (W_0A + V_1K_1ᵀ + V_2K_2ᵀ) = (W_2 − W_1)K_1K_1ᵀ, so they end at the batch of both iff (W_2 − "
-            "W_1)K_1 = 0: the second leaves what the first keys read out (one key each, r_2 ≠ 0: iff k_1ᵀA⁻¹k_2 = 0).",
+            "W_1)K_1 = 0: the second leaves what the first keys read out (one key each, r_2 = v_2 − W_1k_2 ≠ 0: iff "
+            "k_1ᵀA⁻¹k_2 = 0).",
             check_memoryless, "W1", "W", "the defect is (W_2 − W_0)K_1K_1ᵀ",
         ),
         Claim(
@@ -260,15 +267,16 @@ def claims() -> tuple[Claim[Any], ...]:
             "A soft write that absorbs the keys it writes, A_{t+1} = A_t + KKᵀ, A_0 positive definite, no spread, has "
             "‖W_{t+1}‖²_{A_{t+1}} − ‖W_t‖²_{A_t} = tr(VVᵀ) − tr(R T Rᵀ). So N keys with ‖v‖ ≤ a (NAS) give, whatever "
             "the keys, ‖W_t‖²_F ≤ (‖W_0‖²_{A_0} + N a²)/λmin(A_t): at most linear in N, and with limit superior at "
-            "most a²/μ if λmin(A_t) ≥ λ0 + μN, μ > 0.",
+            "most a²/μ if λmin(A_t) ≥ λ0 + μN with constants λ0, μ > 0.",
             check_running, TARGET_SQ - LEFT_SQ, TARGET_SQ + LEFT_SQ, "the change is tr(VVᵀ) + tr(R T Rᵀ)",
         ),
         Claim(
             "T2.batch_growth", "T2, T3", Kind.PROVED,
-            "Hard batch write, M positive definite, n > u + 1, keys whose images M^(1/2)k_i have independent uniform "
-            "directions and lengths > 0 of any law, independent of W ≠ 0; shifts with, given K and W, E δ_i·Wk_j = 0 "
-            "for all i, j, E δ_i·δ_j = 0 for i ≠ j and E‖δ_i‖² = c²‖Wk_i‖²: the mean of ‖W'‖²_{M⁻¹} is 1 + "
-            "c²(u/n)(n−2)/(n−u−1) times ‖W‖²_{M⁻¹}, and for c > 0 this diverges as u comes to n − 1.",
+            "Hard batch write, M positive definite, u ≤ n keys whose images M^(1/2)k_i have uniform directions, "
+            "independent of one another and of W ≠ 0, and lengths > 0 of any law; shifts with, given K and W, E "
+            "δ_i·Wk_j = 0 for all i, j, E δ_i·δ_j = 0 for i ≠ j and E‖δ_i‖² = c²‖Wk_i‖²: for n > u + 1 the mean of "
+            "‖W'‖²_{M⁻¹} given W is 1 + c²(u/n)(n−2)/(n−u−1) times ‖W‖²_{M⁻¹}; for c > 0 and u > 1 it is infinite at u "
+            "= n − 1 and u = n.",
             check_batch_growth, batch_factor(n, u, c), 1 + c**2 * u / n, "it is 1 + c²u/n, as for u keys one by one",
         ),
         Claim(

@@ -1,4 +1,8 @@
-"""T1: one identity for every rank-one write, for symbolic dimensions m and n, and the published rules as its cases."""
+"""T1: one identity for every rank-one write, for symbolic dimensions m and n, and the published rules as its cases.
+
+v is the target of Wk itself: where a layer adds a bias b to Wk, it is the layer's wanted output less b. For symmetric A
+‖X‖²_A stands for tr(X A Xᵀ), a squared norm where A is positive definite.
+"""
 
 from __future__ import annotations
 
@@ -160,11 +164,12 @@ def check_batch(formula: sympy.Expr) -> Evidence:
         BATCH_SQUARE: (R @ T @ H @ T.T @ R.T).trace(),
     }
     proof.equal("tr((W+Δ)A(W+Δ)ᵀ) − tr(W A Wᵀ)", change, formula.subs(stands, simultaneous=True))
-    gain = (("T Kᵀ M K", {"": 1, "T": -1}), ("Kᵀ M K T", {"": 1, "T": -1}))  # T(I + H) = (I + H)T = I
-    b = Algebra(shapes, ("A", "M", "T"), (*inverses("A", "M"), *gain))
+    gain = ("T Kᵀ M K", {"": 1, "T": -1})  # T(I + H) = I, and so (I + H)T = I
+    b = Algebra(shapes, ("A", "M", "T"), (*inverses("A", "M"), gain))
     K, R, T, A, M = map(b, ("K", "R", "T", "A", "M"))
     proof.say("MEMIT: T = Tᵀ = (I + H)⁻¹, that is T·KᵀMK = I − T")
     proof.equal("Δ solves Δ(A + KKᵀ) = RKᵀ: R·T·(MK)ᵀ(A + KKᵀ)", R @ T @ (M @ K).T @ (A + K @ K.T), R @ K.T)
+    proof.say("A = λC is positive definite, so T exists, A + KKᵀ is invertible and this is the one solution")
     return proof.evidence(change, formula)
 
 
@@ -174,17 +179,20 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T1.identity", "T1", Kind.PROVED,
-            f"For every W (m, n), symmetric invertible M with s = kᵀMk ≠ 0, and Δ = η r(Mk)ᵀ/s: {partial}.",
+            f"For every W (m, n), k, v, r = v − Wk, η, symmetric invertible M with s = kᵀMk ≠ 0, and Δ = η r(Mk)ᵀ/s: "
+            f"{partial}, ‖X‖²_A = tr(X A Xᵀ).",
             check_identity, MASTER, HARD, "the same without the term −η(1−η)‖r‖²/s",
         ),
         Claim(
             "T1.identity_metric", "P4", Kind.PROVED,
-            "With C = I a hard write v = W'k changes ‖W‖²_F by exactly (‖v‖² − ‖Wk‖²)/‖k‖².",
+            "The hard write with C = I, W' = W + (v − Wk)kᵀ/‖k‖² for k ≠ 0, meets W'k = v and changes ‖W‖²_F by "
+            "exactly (‖v‖² − ‖Wk‖²)/‖k‖².",
             check_identity_metric, HARD, RESIDUAL_SQ / S, "the change is ‖v − Wk‖²/‖k‖²",
         ),
         Claim(
             "T1.rome", "T1", Kind.PROVED,
-            "ROME with any covariance C meets W'k = v and changes ‖W‖²_C by (‖v‖² − ‖Wk‖²)/s, s = kᵀC⁻¹k.",
+            "ROME's equation W' = W + (v − Wk)(C⁻¹k)ᵀ/s, s = kᵀC⁻¹k, with any positive definite C and k ≠ 0, meets "
+            "W'k = v and changes ‖W‖²_C by (‖v‖² − ‖Wk‖²)/s.",
             check_rome, Change(HARD, "C"), Change(HARD), "‖W‖²_F changes by that amount (I for C)",
         ),
         Claim(
@@ -195,14 +203,16 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T1.alphaedit", "T1", Kind.PROVED,
-            "For L2 > 0 AlphaEdit's system (P(kkᵀ + cache) + L2·I)X = Pk has the one solution X = Mk/(1+s), M = PB⁻¹P, "
-            "B = P·cache·P + L2·I, and, for Pk ≠ 0, ‖W'P‖²_B − ‖WP‖²_B = [2η r·(WPk) + η²‖r‖²]/s, η = s/(1+s).",
+            "For an orthogonal projector P, cache = Σkkᵀ of past keys and L2 > 0, AlphaEdit's system (P(kkᵀ + cache) + "
+            "L2·I)X = Pk has the one solution X = Mk/(1+s), M = PB⁻¹P, B = P·cache·P + L2·I, s = kᵀMk. For Pk ≠ 0 W' = "
+            "W + rXᵀ is the partial write in M with η = s/(1+s), and ‖W'P‖²_B − ‖WP‖²_B = [2η r·(WPk) + η²‖r‖²]/s.",
             check_alphaedit, "W P k", "W k", "the same with Wk for WPk",
         ),
         Claim(
             "T1.batch", "T2", Kind.PROVED,
-            "For a batch Δ = R T(MK)ᵀ, H = KᵀMK, any T: ‖W+Δ‖²_{M⁻¹} − ‖W‖²_{M⁻¹} = 2 tr(R T(WK)ᵀ) + tr(R T H TᵀRᵀ); "
-            "MEMIT's batch is T = (I + H)⁻¹.",
+            "For a batch Δ = R T(MK)ᵀ, H = KᵀMK, any R, T (u, u) and symmetric invertible M: ‖W+Δ‖²_{M⁻¹} − ‖W‖²_{M⁻¹} "
+            "= 2 tr(R T(WK)ᵀ) + tr(R T H TᵀRᵀ); MEMIT's batch RKᵀ(A + KKᵀ)⁻¹, A = λC positive definite, is M = A⁻¹, "
+            "T = (I + H)⁻¹.",
             check_batch, 2 * BATCH_CROSS + BATCH_SQUARE, BATCH_CROSS + BATCH_SQUARE, "the cross term counted once",
         ),
     )  # fmt: skip

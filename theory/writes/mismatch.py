@@ -113,6 +113,12 @@ def check_rlsedit_released(reached: sympy.Expr) -> Evidence:
     proof.equal("so T1 with v = q: ‖W'‖²_A − ‖W‖²_A", change, put_in(MASTER, W @ k, q - W @ k, s, eta))
     given = [RESIDUAL_SQ >= 0, VALUE_SQ <= READ_SQ, ETA <= 1]
     proof.follows("no growth while ‖q‖ ≤ ‖Wk‖", given, MASTER <= 0)
+    t, first = sympy.symbols("t s_0", positive=True)
+    now, left = first / (1 + t * first), 1 / (1 + t * first)
+    absorbed = (k.T @ updated @ k).number().subs((k.T @ M @ k).number(), now)
+    proof.equal("the absorbed key: s of the next write, for s = s_0/(1 + t·s_0)", absorbed, now.subs(t, t + 1))
+    kept = reached.subs(ETA, now / (1 + now))
+    proof.equal("what the write after t others leaves of Wk − q", left * kept, left.subs(t, t + 1))
     c = sympy.Symbol("c", nonnegative=True)
     apart = MASTER.subs({VALUE_SQ: c**2 * READ_SQ, RESIDUAL_SQ: (1 + c**2) * READ_SQ}, simultaneous=True)
     proof.equal("q ⟂ Wk, ‖q‖ = c‖Wk‖: the change", apart, ETA * (ETA * c**2 - (2 - ETA)) * READ_SQ / S)
@@ -171,16 +177,17 @@ def claims() -> tuple[Claim[Any], ...]:
         Claim(
             "T1.rlsedit_released", "T1", Kind.PROVED,
             "RLSEdit's released code (no spread), M = C_{t−1} positive definite, A = M⁻¹, k ≠ 0, η = s/(1+s), puts q = "
-            "z − h in the value's place: W'k = (1−η)Wk + ηq, so repeated writes draw Wk to z − h and not to Wk + (z − "
-            "h). It is the partial write with v = q, so ‖W‖²_A does not grow at a write with ‖q‖ ≤ ‖Wk‖, and for q "
-            "orthogonal to Wk, ‖q‖ = c‖Wk‖ > 0, it grows iff c² > (2−η)/η.",
+            "z − h in the value's place: W'k = (1−η)Wk + ηq, and N writes in a row of one k with one q leave 1/(1 + N "
+            "s_0) of Wk − q, s_0 the first s: they draw Wk to z − h and not to Wk + (z − h). It is the partial write "
+            "with v = q, so ‖W‖²_A does not grow at a write with ‖q‖ ≤ ‖Wk‖, and for q orthogonal to Wk, ‖q‖ = c‖Wk‖ > "
+            "0, it grows iff c² > (2−η)/η.",
             check_rlsedit_released, 1 - ETA, sympy.Integer(1), "W'k = Wk + η(z − h), as published",
         ),
         Claim(
             "T1.lyaplock", "T1, T4", Kind.PROVED,
             "LyapLock's step for one key, A = (aZλ/V)C + G_kk positive definite and B = (aZλ/V)V0K0ᵀ + G_vk, is the "
-            "partial write M = A⁻¹, η = s/(1+s), plus the pull (B − WA)(A + kkᵀ)⁻¹: W' = (B + vkᵀ)(A + kkᵀ)⁻¹; it is a "
-            "partial write iff WA = B.",
+            "partial write M = A⁻¹, η = s/(1+s), plus the pull (B − WA)(A + kkᵀ)⁻¹: W' = (B + vkᵀ)(A + kkᵀ)⁻¹; it is "
+            "that partial write iff WA = B.",
             check_lyaplock, sympy.Integer(1), sympy.Integer(0), "it is the partial write alone, for every W",
         ),
     )  # fmt: skip

@@ -123,7 +123,8 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T1.frobenius", "T1", Kind.PROVED,
-            "In the Frobenius norm the change is 2η r·WMk/s + η²‖r‖²‖Mk‖²/s², for any symmetric M.",
+            "‖W+Δ‖²_F − ‖W‖²_F = 2η r·WMk/s + η²‖r‖²‖Mk‖²/s² for Δ = η r(Mk)ᵀ/s, any W, k, r, η and symmetric M, "
+            "invertible or not, s = kᵀMk ≠ 0.",
             check_frobenius, cross + square, MASTER, "it is T1's right-hand side for every M (I for M)",
         ),
         Claim(
@@ -136,13 +137,16 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T1.growth_condition", "T1", Kind.PROVED,
-            "‖W‖²_{M⁻¹} grows at a write iff ‖v‖² − ‖Wk‖² > (1−η)‖r‖², that is iff η‖δ‖² + 2δ·Wk > 0 for v = Wk + δ.",
+            "‖W‖²_{M⁻¹} grows at a partial write Δ = η r(Mk)ᵀ/s, r = v − Wk, M symmetric invertible, s = kᵀMk > 0, "
+            "0 < η ≤ 1, iff ‖v‖² − ‖Wk‖² > (1−η)‖r‖², that is iff η‖δ‖² + 2δ·Wk > 0 for v = Wk + δ.",
             check_growth_condition, VALUE_SQ - READ_SQ - (1 - ETA) * RESIDUAL_SQ, S * HARD,
             "it grows iff ‖v‖ > ‖Wk‖, whatever η",
         ),
         Claim(
             "T1.norm_equivalence", "T1", Kind.PROVED,
-            "λmin‖W‖²_F ≤ ‖W‖²_C ≤ λmax‖W‖²_F for positive definite C, so norms grow at one exponential rate.",
+            "λmin‖W‖²_F ≤ ‖W‖²_C ≤ λmax‖W‖²_F for positive definite C of extreme eigenvalues λmin and λmax. So along "
+            "any sequence W_t ≠ 0, for one C fixed throughout, (1/t) log‖W_t‖²_C − (1/t) log‖W_t‖²_F → 0: both have "
+            "one exponential rate, if any. (Nothing is said of a metric A_t that changes with t.)",
             check_norm_equivalence, (SMALL, LARGE), (LARGE, SMALL), "the two eigenvalues exchanged",
         ),
     )  # fmt: skip
