@@ -146,7 +146,9 @@ def success_rates(stream: Stream, axes: int | None = None) -> NDArray[np.float64
 
 def stream_collapse(stream: Stream, q: float, axes: int | None = None) -> Bracket:
     """CP@q of a stream (q in percent)."""
-    return collapse_point(list(stream.weights), list(100 * success_rates(stream, axes)), q)
+    # 100·right/edits is exactly q at a tie; 100·(right/edits) may round below it
+    rates = [100 * int(right_answers(stream, edits, axes).sum()) / edits for edits in stream.weights]
+    return collapse_point(list(stream.weights), rates, q)
 
 
 def answer_energies(stream: Stream, edit: int, edits: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,10 @@ from sim.rules.rome import rome
 from sim.values.anchor_norm import anchor_norm
 from theory.anchoring.plateaus import plateau
 from theory.claim import Claim
-from theory.collapse.interference import forgetting, interference
-from theory.collapse.retrieval import specificity
+from theory.collapse.interference import Answer, forgetting, interference, later, written
+from theory.collapse.retrieval import specificity, success_probability
 from theory.collapse.success import (
+    LawAt,
     accumulating_success,
     memoryless_success,
     predicted_collapse,
@@ -42,8 +43,8 @@ from theory.collapse.success import (
 )
 from theory.growth.isotropic import mean_growth
 
-FEW_DIMENSIONS = 0.18
-"""Mean-field success at some 30 value dimensions: energies fluctuate, so it is too high, by up to this (stated)."""
+MEAN_FIELD = 0.08
+"""Success predicted from mean energies: read-outs' lengths fluctuate, so it is too high, by less than this (stated)."""
 
 
 @dataclass(frozen=True)
@@ -153,28 +154,45 @@ def forgetting_claim(seeds: int) -> Claim[tuple[float, ...]]:
     )  # fmt: skip
 
 
+def value_law(codes: Codes, anchored: bool) -> LawAt:
+    """The law that a mean-field prediction gives to the values of a stream."""
+    return with_anchor(codes.c, codes.anchor, codes.n) if anchored else without_anchor(codes.c)
+
+
+def even_success(codes: Codes, edits: int, anchored: bool) -> float:
+    """`memoryless_success` with noise that is as loud on every axis: the twin."""
+    law, n, norm_sq = value_law(codes, anchored), codes.n, float(codes.m)
+    answers = Answer(norm_sq, np.zeros(0), np.zeros(0))
+    for _ in range(edits):
+        older, newest = later(law(norm_sq), answers, n), written(law(norm_sq), norm_sq, n)
+        norm_sq = float(newest.norm_sq)
+        readouts = np.append(older.readout_sq, newest.readout_sq)
+        answers = Answer(norm_sq, readouts, np.append(older.signal_sq, newest.signal_sq))
+    return float(success_probability(np.sqrt(codes.m * answers.signal_sq / answers.noise_sq), codes.m).mean())
+
+
 def success_claim(seeds: int) -> Claim[tuple[float, ...]]:
     """The predicted success of all edits so far, with and without NAS."""
-    plain = [(Codes(32, 64, 1.5, seed=700), 2), (Codes(32, 64, 2.0, seed=800), 1), (Codes(32, 48, 0.75, seed=900), 4)]
-    runs = [(codes, times, anchored) for codes, times in plain for anchored in (False, True)]
+    plain = [(Codes(32, 64, 1.5, seed=700), 2), (Codes(64, 32, 1.5, seed=800), 2), (Codes(32, 48, 0.75, seed=900), 4)]
+    runs = [(codes, times * codes.n, anchored) for codes, times in plain for anchored in (False, True)]
 
     def measure(codes: Codes, edits: int, anchored: bool, index: int) -> float:
         rule = codes.anchored() if anchored else codes.rome()
         return float(success_rates(codes.stream(rule, relative_code(codes.c), [edits], index))[0])
 
     def foretell(codes: Codes, edits: int, anchored: bool) -> float:
-        law = with_anchor(codes.c, codes.anchor, codes.n) if anchored else without_anchor(codes.c)
-        return float(memoryless_success(law, [edits], (codes.m, codes.n), codes.m, float(codes.m))[0])
+        law, shape = value_law(codes, anchored), (codes.m, codes.n)
+        return float(memoryless_success(law, [edits], shape, codes.m, float(codes.m))[0])
 
     return confront(
         "S6.success", "P8, T6",
-        "ROME, values Wk + c‖Wk‖x_y, with NAS and without: the success rate over all t edits so far follows the mean "
-        f"field of T6.success within {100 * FEW_DIMENSIONS:.0f} %",
-        settings=[Setting(f"{codes}, t = {times}n, {'NAS' if anchored else 'no NAS'}", over_seeds(
-            partial(measure, codes, times * codes.n, anchored), seeds // 2)) for codes, times, anchored in runs],
-        predicted=[foretell(codes, times * codes.n, anchored) for codes, times, anchored in runs],
-        twin=[foretell(codes, times * codes.n, not anchored) for codes, times, anchored in runs],
-        twin_statement="the curves with NAS and without are exchanged", relation="~", error=FEW_DIMENSIONS,
+        "ROME, values Wk + c‖Wk‖x_y, with NAS and without, m c²/n from 0.4 to 4.5: the success rate over all t edits "
+        f"so far follows the mean field of T6.success within {100 * MEAN_FIELD:.0f} %",
+        settings=[Setting(f"{codes}, t = {edits}, {'NAS' if anchored else 'no NAS'}", over_seeds(
+            partial(measure, codes, edits, anchored), seeds)) for codes, edits, anchored in runs],
+        predicted=[foretell(*run) for run in runs], twin=[even_success(*run) for run in runs],
+        twin_statement="the noise is as loud on every axis, whichever answers were asked for",
+        relation="~", error=MEAN_FIELD,
     )  # fmt: skip
 
 
@@ -194,12 +212,12 @@ def memory_claim(seeds: int) -> Claim[tuple[float, ...]]:
     return confront(
         "S6.memory", "T3b, T6",
         "AlphaEdit with P = I, without NAS: before t = n all edits are kept, past it most are lost at small L2; the "
-        f"success rate over all t edits so far follows the mean field within {100 * FEW_DIMENSIONS:.0f} %",
+        f"success rate over all t edits so far follows the mean field within {100 * MEAN_FIELD:.0f} %",
         settings=[Setting(f"{codes}, L2 = {ridge:g}, t = {edits}", over_seeds(
             partial(measure, codes, ridge, edits), seeds // 2))
             for codes, ridge, edits in runs],
         predicted=predicted, twin=[predicted[0]] * len(runs),
-        twin_statement="they are kept past the threshold too", relation="~", error=FEW_DIMENSIONS,
+        twin_statement="they are kept past the threshold too", relation="~", error=MEAN_FIELD,
     )  # fmt: skip
 
 
@@ -215,20 +233,20 @@ def collapse_claim(seeds: int) -> Claim[tuple[float, ...]]:
         rule = codes.anchored() if anchored else codes.rome()
         return stream_collapse(codes.stream(rule, relative_code(codes.c), grid(codes), index), q).high
 
+    @cache
     def foretell(codes: Codes, anchored: bool) -> float:
-        law = with_anchor(codes.c, codes.anchor, codes.n) if anchored else without_anchor(codes.c)
-        rates = memoryless_success(law, grid(codes), (codes.m, codes.n), codes.m, float(codes.m))
+        rates = memoryless_success(value_law(codes, anchored), grid(codes), (codes.m, codes.n), codes.m, float(codes.m))
         return predicted_collapse(grid(codes), rates, q).high
 
     return confront(
         "S6.collapse", "P8, T6",
-        "ROME in a linear memory: CP@60's upper end, mean over seeds, on a grid of n/8 edits, lies within 25 % of the "
+        "ROME in a linear memory: CP@60's upper end, mean over seeds, on a grid of n/8 edits, lies within 10 % of the "
         "mean field's, with NAS and without",
         settings=[Setting(f"{codes}, {'NAS' if anchored else 'no NAS'}", over_seeds(
             partial(measure, codes, anchored), seeds // 2))
             for codes, anchored in runs],
         predicted=[foretell(*run) for run in runs], twin=[foretell(codes, False) for codes, _ in runs],
-        twin_statement="NAS does not delay it", relation="~", error=0.25,
+        twin_statement="NAS does not delay it", relation="~", error=0.1,
     )  # fmt: skip
 
 
@@ -265,7 +283,7 @@ def claims(seeds: int) -> tuple[Claim[Any], ...]:
     """T6's confrontations.
 
     Args:
-        seeds: repetitions of an experiment; 16 takes about 25 seconds on one core.
+        seeds: repetitions of an experiment; 16 takes about 20 seconds on one core.
 
     Returns:
         The claims; nothing is simulated before a check runs.

@@ -212,7 +212,8 @@ def identity_error(seeds: int) -> Claim:
     return confront(
         "S4.identity_error", "T7",
         "ROME in float32 with a dense C, κ from 10 to 1e5: |change − T1's right side| over T7.identity_error's bound, "
-        "the mean of 15 writes, is at most 1",
+        "the mean of 15 writes, is at most 1: a worst case, some 1e3 to 1e4 times the error, that the condition of C "
+        "enters (for κ up to 1e3 S4.storage_noise has the usual size)",
         settings=[Setting(f"m = {m}, n = {n}, κ = {condition:g}, c = {shift}",
                           over_seeds(error_over_bound(m, n, condition, shift), seeds, 1000 * i))
                   for i, (m, n, condition, shift) in enumerate(cases)],

@@ -11,6 +11,7 @@ from sim.confront.collapse import claims
 from sim.editor import editor
 from sim.memory import gaussian_keys
 from sim.retrieval import (
+    Stream,
     answer_energies,
     fixed_code,
     kept_prompts,
@@ -118,6 +119,15 @@ def test_collapse_of_a_stream_and_misuse():
         stream(editor(rome()), fixed_code(1.0), [3, 2])
     with pytest.raises(Misuse, match="5 orthonormal codewords"):
         stream(editor(rome()), fixed_code(1.0), [3], axes=5)
+
+
+def test_a_success_rate_of_exactly_q_has_not_fallen():
+    signs = torch.tensor([1.0] * 57 + [-1.0] * 43, dtype=torch.float64)  # 57 right of 100; 100 * 0.57 < 57 in floats
+    answered = Stream(torch.ones(1, 100, dtype=torch.float64), torch.zeros(2, 100, dtype=torch.float64),
+                      torch.zeros(100, dtype=torch.int64), signs, torch.ones(100, dtype=torch.float64),
+                      {100: torch.tensor([[1.0], [0.0]], dtype=torch.float64)})  # fmt: skip
+    assert stream_collapse(answered, 57.0).censored
+    assert not stream_collapse(answered, 57.1).censored
 
 
 def test_equal_seeds_give_equal_streams_and_the_weight_is_left_alone():

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from theory.catalogue import select
 from theory.claim import Kind, Verdict, examine
+from theory.collapse.crowding import axis_energy, axis_law, crowded_success, share_decay
 from theory.collapse.interference import (
     Answer,
     ValueLaw,
@@ -22,8 +24,7 @@ from theory.collapse.interference import (
     relative_shift,
     written,
 )
-from theory.collapse.point_proofs import claims
-from theory.collapse.points import Bracket, collapse_over_seeds, collapse_point, median_rank
+from theory.collapse.points import Bracket, collapse_over_seeds, collapse_point, covered, median_rank
 from theory.collapse.retrieval import specificity, success_probability
 from theory.collapse.success import (
     accumulating_success,
@@ -49,9 +50,9 @@ def turned(x):
 
 @pytest.mark.claim(
     "T6.decoding", "T6.aging", "T6.interference", "T6.forgetting", "T6.lifetime", "T6.crossover", "T6.scale",
-    "T6.memory", "T6.specificity", "T6.success", "T6.collapse_point", "T6.seeds",
+    "T6.memory", "T6.specificity", "T6.crowding", "T6.success", "T6.collapse_point", "T6.seeds",
 )  # fmt: skip
-@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
+@pytest.mark.parametrize("claim", select(["T6"]), ids=lambda claim: claim.id)
 def test_claims_hold_and_their_twins_do_not(claim):
     outcome = examine(claim)
     assert outcome.evidence.established, outcome.evidence.steps
@@ -80,6 +81,54 @@ def test_decoding_rises_from_its_floor_to_one_and_keeps_shapes():
         assert np.all(np.diff(found[found < 1 - 1e-12].ravel()) > 0)
     assert success_probability(math.inf, 1000) == pytest.approx(1.0, abs=1e-12)
     assert success_probability(1e9, 1000) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.claim("T6.decoding")
+@pytest.mark.parametrize("signed", [True, False])
+def test_decoding_among_as_many_words_as_a_large_models_values_have_dimensions(signed):
+    floor = float(success_probability(0.0, 14336, signed=signed))
+    assert floor * 14336 * (2 if signed else 1) == pytest.approx(1, rel=1e-11)
+
+
+@pytest.mark.claim("T6.crowding")
+@pytest.mark.parametrize("answers", [(0, 1), (0, 0)])
+def test_energy_of_an_axis_over_all_keys_and_signs(answers):
+    kept, shift, W0 = 0.7, 0.9, np.array([[0.9, -0.2, 0.4], [0.1, 1.0, 0.0]])
+    W0[1] *= np.linalg.norm(W0[0]) / np.linalg.norm(W0[1])  # its energy is the same on both axes
+    rows = []
+    for moves in itertools.product(itertools.product(AXES, (1, -1)), repeat=2):
+        W = W0
+        for (k, sign), answer in zip(moves, answers, strict=True):
+            W = write(W, k, kept * W @ k + sign * shift * np.linalg.norm(W @ k) * np.eye(2)[answer])
+        rows.append(np.sum(W**2, axis=1))
+    law, norm_sq = ValueLaw(kept, shift**2, 0.0), np.sum(W0**2)
+    first, decay = written(law, norm_sq, 3), share_decay(law, 3)
+    shares = [first.signal_sq * decay, written(law, first.norm_sq, 3).signal_sq]
+    expected = np.full(2, norm_sq * decay**2 / 2)
+    for share, answer in zip(shares, answers, strict=True):
+        expected[answer] += share
+    np.testing.assert_allclose(np.mean(rows, axis=0), expected, rtol=1e-12)
+
+
+@pytest.mark.claim("T6.crowding", "T6.success")
+def test_the_law_of_an_axis_has_the_moments_of_its_answers():
+    shares = 1.05 ** np.arange(60)
+    mean, variance = axis_energy(2.0, shares.sum() * 59 / 60, np.sum(shares**2) * 59 / 60, 20, 10)
+    found = axis_law(2.0, shares, 20, 10)
+    assert found.mean() == pytest.approx(mean, rel=1e-9)
+    assert found.var() == pytest.approx(variance, rel=0.05)  # within the slices nothing varies
+    assert axis_law(1.0, shares, 3, 1) == pytest.approx(3 - 2 / (1 + shares.sum() * 59 / 60))  # one axis has it all
+    assert np.all(axis_law(0.0, np.ones(2), 50, 50) >= 0)
+
+
+@pytest.mark.claim("T6.success")
+@pytest.mark.parametrize("ratio", [0.0, 1.1, 3.0])
+def test_success_beside_axes_of_unequal_noise_by_sampling(ratio):
+    random, draws, energies = np.random.default_rng(11), 200_000, np.array([0.05, 0.5, 2.5])
+    scores = np.sqrt(random.choice(energies, size=(draws, 5))) * random.standard_normal((draws, 5))
+    scores[:, 0] += ratio
+    found = np.mean(scores[:, 0] > np.abs(scores[:, 1:]).max(axis=1))
+    assert crowded_success(np.array([ratio]), energies, 5)[0] == pytest.approx(found, abs=4 * 0.5 / math.sqrt(draws))
 
 
 @pytest.mark.claim("T6.aging")
@@ -201,25 +250,26 @@ def test_curves_at_their_ends_and_under_scaling():
     shape, c, points = (12, 20), 0.9, [1, 7, 20, 60]
     fresh = float(success_probability(c * math.sqrt(12), 12))
     plain = memoryless_success(without_anchor(c), points, shape, 12, 3.0)
-    assert plain[0] == pytest.approx(fresh, rel=1e-12)
+    assert plain[0] == pytest.approx(fresh, rel=1e-5)  # a table's
     assert np.all(np.diff(plain) < 0)
     np.testing.assert_allclose(plain, memoryless_success(without_anchor(c), points, shape, 12, 3e6), rtol=1e-12)
     nas = memoryless_success(with_anchor(c, 2.0, 20), points, shape, 12, 3.0)
     np.testing.assert_allclose(nas, memoryless_success(with_anchor(c, 2e3, 20), points, shape, 12, 3e6), rtol=1e-10)
     assert memoryless_success(undirected_anchor(2.0, 20), [1], shape, 12, 3.0)[0] == pytest.approx(1.0, abs=1e-12)
     kept = accumulating_success(c, [1, 19, 200], shape, 12, 1e-9)
-    np.testing.assert_allclose(kept[:2], fresh, rtol=1e-6)  # nothing is lost before t = n
+    assert kept[0] == pytest.approx(fresh, rel=1e-5)
+    assert kept[1] == pytest.approx(fresh, rel=0.1)  # nothing is lost before t = n; answers share axes by then
     assert kept[2] < 0.5 * fresh
 
 
 @pytest.mark.claim("T6.success", "T6.crossover")
-def test_nas_at_its_plateau_loses_young_edits_sooner_and_keeps_old_ones_longer():
+def test_nas_at_its_plateau_keeps_old_edits_longer_and_young_ones_nearly_as_well():
     shape, c, points = (64, 128), 0.75, [64, 640]
     anchor = math.sqrt((1 + c * c) * 64)
     start = anchor**2 * 128 / 126  # on the plateau from the first edit
     plain = memoryless_success(without_anchor(c), points, shape, 64, start)
     nas = memoryless_success(with_anchor(c, anchor, 128), points, shape, 64, start)
-    assert nas[0] < plain[0]
+    assert nas[0] == pytest.approx(plain[0], abs=0.01)  # a worse ratio of energies, on less crowded axes
     assert nas[1] > plain[1]
 
 
@@ -269,6 +319,22 @@ def test_the_median_over_seeds_brackets_that_of_any_points_inside_and_knows_its_
         (lambda: success_probability(-1.0, 4), "ratio of -1.0"),
         (lambda: success_probability(math.nan, 4), "ratio of nan"),
         (lambda: success_probability(1.0, 0), "0 axes"),
+        (lambda: success_probability(1.0, math.nan), "nan axes"),
+        (lambda: success_probability(1.0, 2.5), "2.5 axes"),
+        (lambda: specificity(1.0, 1.0, (2, 3), 3), "2 rows for 3 axes"),
+        (lambda: specificity(1.0, math.nan, (2, 3), 2), "least ‖W‖² nan"),
+        (lambda: crossover(1 + 1e-12), "above 1"),
+        (lambda: crossover(1e200), "1e\\+200 times as long"),
+        (lambda: with_anchor(1.0, 1.0, 2), "2 dimensions"),
+        (lambda: undirected_anchor(1.0, 1), "1 dimensions"),
+        (lambda: memoryless_success(without_anchor(1.0), [], (2, 3), 2, 1.0), "do not increase"),
+        (lambda: memoryless_success(without_anchor(1.0), [2, 1], (2, 3), 2, 1.0), "do not increase"),
+        (lambda: memoryless_success(without_anchor(1.0), [1], (2, 3), 3, 1.0), "3 orthonormal codewords"),
+        (lambda: memoryless_success(without_anchor(1.0), [1], (2, 3), 2, 0.0), "is 0.0; it must be positive"),
+        (lambda: memoryless_success(without_anchor(3.0), [4000], (2, 3), 2, 1.0), "leaves the range"),
+        (lambda: accumulating_success(1.0, [0], (2, 3), 2, 1.0), "do not increase"),
+        (lambda: accumulating_success(1.0, [1], (2, 3), 2, math.inf), "L2 is inf"),
+        (lambda: collapse_point([1.5, 2], [50.0, 50.0], 60), "do not increase"),
         (lambda: specificity(0.0, 1.0, (2, 3), 2), "background is 0"),
         (lambda: crossover(1.0), "1.0 times as long"),
         (lambda: accumulating_success(1.0, [1], (2, 3), 2, 0.0), "L2 is 0"),
@@ -285,6 +351,13 @@ def test_the_median_over_seeds_brackets_that_of_any_points_inside_and_knows_its_
 def test_misuse_names_the_value(call, message):
     with pytest.raises(Misuse, match=message):
         call()
+
+
+@pytest.mark.claim("T6.seeds")
+def test_the_coverage_of_many_seeds_is_exact():
+    for count, rank in ((60, 22), (200, 86), (2000, 957)):
+        missed = sum(math.comb(count, below) for below in range(rank))
+        assert covered(count, rank) == 1 - 2 * (missed / 2**count)
 
 
 def test_fixed_values_have_no_noise_right_after_the_write():

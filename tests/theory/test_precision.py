@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.confront import precision as confronted
+from theory.catalogue import select
 from theory.claim import Kind, Verdict, examine
 from theory.command import Misuse
 from theory.precision.bounds import (
@@ -21,7 +22,6 @@ from theory.precision.bounds import (
     solve_error,
     squares_error,
 )
-from theory.precision.format_proofs import claims
 from theory.precision.formats import (
     BFLOAT16,
     FLOAT16,
@@ -47,7 +47,7 @@ COMPUTED = {"T7.formats", "T7.changed_share", "T7.storage_noise", "T7.identity_b
     "T7.formats", "T7.lost", "T7.changed_share", "T7.stagnation", "T7.stochastic_rounding", "T7.summation",
     "T7.identity_error", "T7.identity_bound", "T7.drift", "T7.anchor", "T7.storage_noise",
 )  # fmt: skip
-@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
+@pytest.mark.parametrize("claim", select(["T7"]), ids=lambda claim: claim.id)
 def test_every_claim_is_decided_and_its_twin_rejected(claim):
     outcome = examine(claim)
     assert outcome.evidence.established, outcome.evidence.steps
@@ -269,6 +269,45 @@ def test_a_float16_running_sum_drifts_no_further(changes):
         largest = max(largest, truth)
     bound = drift(len(changes), FLOAT16.unit_roundoff, Fraction(0), Fraction(0), largest)
     assert abs(Fraction(float(tracked)) - truth) <= bound
+
+
+@pytest.mark.claim("T7.drift", "T7.anchor")
+def test_bounds_do_not_vanish_at_float64s_roundoff():
+    u = FLOAT64.unit_roundoff
+    assert drift(1000, float(u), 0.0, 0.0, 1.0) == pytest.approx(float(drift(1000, u, 0, 0, 1)), rel=1e-13)
+    assert drift(1000, float(u), 0.0, 0.0, 1.0) >= 1000 * float(u)
+    assert anchor_error(20 * float(u), float(u)) == pytest.approx(13 * float(u), rel=1e-12)
+
+
+@pytest.mark.claim("T7.lost")
+def test_thresholds_at_every_finite_float16_number():
+    every = torch.arange(2**15 - 2**10, dtype=torch.int16).view(torch.float16).double()  # subnormal, normal, largest
+    u, normal = 2.0**-11, 2.0**-14
+    for sign in (-1, 1):
+        assert torch.equal((every + sign * lost_below(every, u)).half().double(), every)
+        moved = (every + sign * kept_above(every, u) * (1 + 2.0**-10)).half().double()
+        assert bool((moved[every >= normal] != every[every >= normal]).all())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: squares_error(0, FLOAT32), "a sum of 0 squares"),
+        (lambda: identity_error_bound(FLOAT32, (0, 3), 1.0, 1.0), r"shape \(0, 3\)"),
+        (lambda: identity_error_bound(FLOAT32, (2, 3), math.nan, 1.0), "sizes nan and 1.0"),
+        (lambda: identity_error_bound(FLOAT32, (2, 3), 1.0, 1.0, -2.0), "rank -2.0"),
+        (lambda: product_tail(-1.0), "> -1.0"),
+        (lambda: changed_share(1.0, 1e6, FLOAT16), "size 1000000.0 do not fit into float16"),
+        (lambda: rounding_noise(1e-9, FLOAT16), "size 1e-09 do not fit"),
+        (lambda: rounding_noise(math.nan, FLOAT32), "size nan do not fit"),
+        (lambda: storage_noise(0, 1.0, 0.5, 1.0, FLOAT32), "0 rows"),
+        (lambda: storage_noise(2, 1.0, 2.0, 1.0, FLOAT32), "tr C² = 1.0"),
+    ],
+)
+def test_misuse_names_the_value(call, message):
+    with pytest.raises(Misuse, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.claim("T7.anchor")

@@ -220,15 +220,16 @@ def crossover(stretch: float) -> float:
         x; the equation has this one positive root.
 
     Raises:
-        Misuse: r is not above 1.
+        Misuse: r is not above 1 + 1e-6, or above 1e100.
 
     Source: T6.crossover.
 
     >>> round(crossover(1.25), 3)
     1.185
     """
-    if not 1 < stretch < math.inf:
-        raise Misuse(f"the solved value is {stretch} times as long as the read-out; it must be above 1, such as 1.25")
+    if not 1 + 1e-6 <= stretch <= 1e100:  # closer to 1 the terms of the equation cancel
+        raise Misuse(f"the solved value is {stretch} times as long as the read-out; it must be above 1 + 1e-6, "
+                     "such as 1.25")  # fmt: skip
     square, rate = stretch**2 - 1, 2 * (1 - 1 / stretch)
 
     def difference(x: float) -> float:

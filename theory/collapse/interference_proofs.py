@@ -212,14 +212,14 @@ def positive_root(stretch: float) -> mpmath.mpf:
 
 def claims() -> tuple[Claim[Any], ...]:
     """What later writes leave of an answer."""
-    keys = "isotropic keys, independent of the past, P(k = 0) = 0, M = I, hard writes"
+    keys = "isotropic keys, independent of the past, P(k = 0) = 0, M = I, hard writes, 0 < E‖W_0‖² < ∞"
     return (
         Claim(
             "T6.aging", "T6", Kind.PROVED,
-            f"{keys[0].upper()}{keys[1:]}, v = ρWk + ξ with E[ξ | k, past] = 0, E[‖ξ‖² | k, past] = τ²‖Wk‖² + a², "
-            "α = a²E[1/‖k‖²] finite: for an earlier key's direction p, with R = E‖W‖²_F, X = E‖Wp‖², κ = (ρ−1)² + τ²: "
-            "R' = R + (ρ²+τ²−1)R/n + α, X' = X + 2(ρ−1)X/n + κ(R+2X)/(n(n+2)) + α/n, X' − R'/n = λ₂(X − R/n), "
-            "E[W'p | past] = (1 + (ρ−1)/n)Wp.",
+            f"{keys[0].upper()}{keys[1:]}, v = ρWk + ξ with E[ξ | k, past] = 0, E[‖ξ‖² | k, past] = τ²‖Wk‖² + a², α = "
+            "a²E[1/‖k‖²] finite (isotropic: a law without direction): for an earlier key's direction p, with R = "
+            "E‖W‖²_F, X = E‖Wp‖², κ = (ρ−1)² + τ²: R' = R + (ρ²+τ²−1)R/n + α, X' = X + 2(ρ−1)X/n + κ(R+2X)/(n(n+2)) "
+            "+ α/n, X' − R'/n = λ₂(X − R/n), E[W'p | past] = (1 + (ρ−1)/n)Wp.",
             check_aging, later, without_double, "X' has R + X in place of R + 2X",
         ),
         Claim(
@@ -234,9 +234,9 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T6.forgetting", "P7", Kind.PROVED,
-            f"Values of fixed norm a without direction ({keys}; E[v | k, past] = 0, ‖v‖ = a), from E‖W‖² = a²n E[1/s]: "
-            "the mean answer fades by 1 − 1/n a write, while E‖W_t k_j‖²/‖k_j‖² stays a²E[1/s]; after t writes "
-            "(1 − 1/n)^(2t) of it is signal and the rest interference.",
+            f"Values of fixed norm a without direction ({keys}; E[v | k, past] = 0, ‖v‖ = a, s = ‖k‖², E[1/s] < ∞), "
+            "from E‖W‖² = a²n E[1/s]: the mean answer fades by the factor 1 − 1/n a write, while E‖W_t k̂_j‖², k̂ = "
+            "k/‖k‖, stays a²E[1/s]; t writes later (1 − 1/n)^(2t) of it is signal and the rest interference.",
             check_forgetting, forgetting, lambda n, age: forgetting(n, age / 2), "the signal's energy is (1 − 1/n)^t",
         ),
         Claim(
@@ -248,9 +248,9 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T6.crossover", "P8", Kind.COMPUTED,
-            "In the setting of T6.lifetime, for n → ∞ and age xn: norm-keeping writes have the smaller ratio of signal "
-            "to noise at ages up to the one positive root of e^(c²x) + c² = r²e^(κx), κ = 2(1 − 1/r), and the larger "
-            "one after it: they help old answers, not young ones.",
+            "In the setting of T6.lifetime, for n → ∞ and age xn: norm-keeping writes have the smaller ratio of "
+            "signal to noise at every positive age below the one positive root of e^(c²x) + c² = r²e^(κx), κ = 2(1 − "
+            "1/r), and the larger one beyond it: by this ratio they help old answers, not young ones.",
             check_crossover, crossover,
             lambda r: 2 * float(mpmath.log(r)) / (r * r - 1 - 2 * (1 - 1 / r)), "c² is left out of the equation",
         ),

@@ -6,15 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy import stats
-
 from theory.command import Misuse
 
 
 @dataclass(frozen=True)
 class Bracket:
     """Where a collapse point lies: above `last` and at most `first` edits.
+
+    A fall and a recovery between two checkpoints go unseen: the bracket is that of the curve on the checkpoints.
 
     Attributes:
         last: the last checkpoint at or above q before the fall; 0 where already the first checkpoint is below.
@@ -75,7 +74,8 @@ def collapse_point(checkpoints: Sequence[int], success: Sequence[float], q: floa
 
     Args:
         checkpoints: numbers of edits, positive and increasing.
-        success: the rate at each checkpoint over all edits so far, in percent.
+        success: the rate at each checkpoint over all edits so far, in percent: 100·right/edits, in this order, is
+            exactly q where it should be (100·(57/100) is not 57 in floats).
         q: the threshold in percent, in (0, 100].
 
     Returns:
@@ -91,7 +91,8 @@ def collapse_point(checkpoints: Sequence[int], success: Sequence[float], q: floa
     """
     if len(checkpoints) != len(success):
         raise Misuse(f"{len(checkpoints)} checkpoints have {len(success)} success rates; give one rate each")
-    if list(checkpoints) != sorted(set(checkpoints)) or any(point < 1 for point in checkpoints):
+    whole = all(point >= 1 and point == int(point) for point in checkpoints)
+    if list(checkpoints) != sorted(set(checkpoints)) or not whole:
         raise Misuse(f"the checkpoints {list(checkpoints)} do not increase from 1 on; sort them and drop repetitions")
     if not 0 < q <= 100 or any(not 0 <= rate <= 100 for rate in success if not math.isnan(rate)):
         raise Misuse(f"success rates and q = {q} are percentages, 0 to 100, with q > 0; multiply shares by 100")
@@ -133,7 +134,7 @@ def covered(count: int, rank: int) -> float:
     >>> covered(6, 1)
     0.96875
     """
-    return 1 - 2 * float(stats.binom.cdf(rank - 1, count, 0.5))
+    return 1 - 2 * sum(math.comb(count, below) for below in range(rank)) / 2**count
 
 
 def collapse_over_seeds(brackets: Sequence[Bracket], level: float = 0.95) -> Seeds:
@@ -142,7 +143,8 @@ def collapse_over_seeds(brackets: Sequence[Bracket], level: float = 0.95) -> See
         sample median in [lows_⌈N/2⌉, highs_⌊N/2⌋+1],   law's median in [lows_k, highs_N+1−k]   (sorted, from 1)
 
     Each seed's collapse point lies in its bracket, so lower ends stand in for it below and upper ends above. A law
-    that is not continuous is covered at least as often.
+    that is not continuous is covered at least as often. The interval cuts both tails alike; it is unbounded above where
+    too many seeds are censored, and trivial where there are too few seeds.
 
     Args:
         brackets: one for every independent seed, of one stream length and q.
@@ -168,4 +170,4 @@ def collapse_over_seeds(brackets: Sequence[Bracket], level: float = 0.95) -> See
     k = median_rank(count, level)
     interval = (float(lows[k - 1]), highs[count - k]) if k else (0.0, math.inf)
     median = Bracket(low, int(high) if math.isfinite(high) else None)
-    return Seeds(median, interval, covered(count, k) if k else 1.0, int(np.isinf(highs).sum()))
+    return Seeds(median, interval, covered(count, k) if k else 1.0, sum(bracket.censored for bracket in brackets))

@@ -1,4 +1,4 @@
-"""T6: the chance that a noisy read-out still decodes to its own codeword; the proofs are in collapse_proofs."""
+"""T6: the chance that a noisy read-out still decodes to its own codeword; the proofs are in point_proofs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
+from scipy.special import erf, ndtr
 
 from theory.command import Misuse
 
 REACH = 9.0  # standard deviations of the quadrature; a normal variable lies beyond with probability 2e-19
 LARGEST = 60.0  # a ratio beyond it is decoded rightly with probability 1 to the last digit
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(160)
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(320)
 
 
 def success_probability(ratio: ArrayLike, axes: int, *, signed: bool = True) -> NDArray[np.float64]:
@@ -41,15 +41,15 @@ def success_probability(ratio: ArrayLike, axes: int, *, signed: bool = True) -> 
     [0.125, 1.0]
     """
     given = np.asarray(ratio, dtype=np.float64)
-    if axes < 1:
-        raise Misuse(f"the codebook has {axes} axes; it needs at least 1")
+    if not 1 <= axes < math.inf or axes != int(axes):
+        raise Misuse(f"the codebook has {axes} axes; it needs a whole number of at least 1")
     if not np.all(given >= 0):
         raise Misuse(f"a signal-to-noise ratio of {given[~(given >= 0)][0]} is given; it must be at least 0")
     shift = np.minimum(given, LARGEST)[..., None]
     low, high = shift - REACH, shift + REACH
     low = np.maximum(low, 0.0) if signed else low
     u = (low + high) / 2 + (high - low) / 2 * NODES
-    others = 2 * ndtr(u) - 1 if signed else ndtr(u)
+    others = erf(u / math.sqrt(2)) if signed else ndtr(u)
     density = np.exp(-((u - shift) ** 2) / 2) / math.sqrt(2 * math.pi)
     return np.asarray((density * others ** (axes - 1) * (high - low) / 2) @ WEIGHTS)
 
@@ -71,7 +71,7 @@ def specificity(background: float, norm_sq: ArrayLike, shape: tuple[int, int], a
         P, of the shape of `norm_sq`; Wk is taken for Gaussian and isotropic, and ‖Wk‖² for its mean.
 
     Raises:
-        Misuse: the background or a norm is not positive.
+        Misuse: the background or a norm is not positive, or there are more axes than rows.
 
     Source: T6.specificity.
 
@@ -79,6 +79,7 @@ def specificity(background: float, norm_sq: ArrayLike, shape: tuple[int, int], a
     [1.0, 0.0625]
     """
     norms = np.asarray(norm_sq, dtype=np.float64)
-    if not background > 0 or not np.all(norms > 0):
-        raise Misuse(f"the background is {background} and the least ‖W‖² {norms.min()}; both must be positive")
+    if not background > 0 or not np.all(norms > 0) or shape[0] < axes:
+        raise Misuse(f"the background is {background}, the least ‖W‖² {norms.min(initial=math.inf)} and W has "
+                     f"{shape[0]} rows for {axes} axes; give positive numbers and a row for every axis")  # fmt: skip
     return success_probability(background / np.sqrt(norms / shape[0]), axes)

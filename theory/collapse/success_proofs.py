@@ -11,9 +11,13 @@ from typing import Any
 
 import mpmath
 import numpy as np
+from scipy import integrate, stats
 
 from theory.claim import Claim, Evidence, Kind
+from theory.collapse.crowding import SLICES, crowded_success
+from theory.collapse.crowding_proofs import crowding
 from theory.collapse.points import Bracket, collapse_over_seeds, collapse_point, covered, median_rank
+from theory.collapse.retrieval import success_probability
 from theory.collapse.success import (
     accumulating_success,
     memoryless_success,
@@ -35,18 +39,56 @@ class Curves:
     accumulating: Callable[..., Any]
 
 
-def two_axes(signal: Sequence[Any], noise: Sequence[Any], m: int) -> mpmath.mpf:
-    """The mean of Φ(√(m signal/(2 noise)))²: two signed axes, turned by 45°; no noise counts as 1."""
-    shares = [mpmath.ncdf(mpmath.sqrt(m * s / (2 * z))) ** 2 if z else 1 for s, z in zip(signal, noise, strict=True)]
-    return mpmath.fsum(shares) / len(shares)
+@dataclass(frozen=True)
+class Means:
+    """Means of every edit by closed forms: its signal, its noise, its share of W, and W_0's."""
+
+    signal: Sequence[Any]
+    noise: Sequence[Any]
+    shares: Sequence[Any]
+    background: Any
 
 
-def anchored_means(c: Any, anchor: Any, norm_sq: Any, n: int, edits: int) -> tuple[list[Any], list[Any]]:
-    """Signal and noise of each edit under NAS: T5.fixed_point's norm, products of σ, and the excess over R/n."""
+def by_loudest_rival(means: Means, m: int, axes: int) -> float:
+    """The mean over edits of ∫ h'(u) P(S + noise > u) du, h the law of the loudest rival beside crowded axes."""
+    shares, background = np.array(means.shares, dtype=float), float(means.background)
+    others = 1 - 1 / len(shares)
+    total, squares = others * shares.sum(), others * np.sum(shares**2)
+    whole = background + total
+    spread = (m / whole) ** 2 * squares / axes * (1 - 1 / axes)
+    law = stats.gamma((m * total / axes / whole) ** 2 / spread, scale=spread / (m * total / axes / whole))
+    edges = [law.ppf(part / SLICES) for part in range(SLICES + 1)]
+    parts = [law.expect(lb=low, ub=high) * SLICES for low, high in itertools.pairwise(edges)]
+    size = np.sqrt(background / whole + np.array(parts))
+
+    def chance(ratio: float) -> float:
+        def integrand(u: float) -> float:
+            below = np.mean(2 * stats.norm.cdf(u / size) - 1)
+            density = np.mean(2 * stats.norm.pdf(u / size) / size)
+            return float((axes - 1) * below ** (axes - 2) * density * np.mean(stats.norm.cdf((ratio - u) / size)))
+
+        edges = (0.0, 0.1, 0.5, 1.5, 4.0, 9.0, 9.0 + 2 * ratio + 12 * float(size.max()))
+        return sum(integrate.quad(integrand, *ends, epsabs=1e-10)[0] for ends in itertools.pairwise(edges))
+
+    pairs = zip(means.signal, means.noise, strict=True)
+    return float(np.mean([chance(math.sqrt(m * s / z)) if z else 1.0 for s, z in pairs]))
+
+
+def plain_means(c: float, norm_sq: float, n: int, edits: int) -> Means:
+    """Without NAS: 1 + n·T6.interference by age in units of c² a share, and shares c²λ₁ⁱ."""
+    ages = [mpmath.mpf(age) for age in range(edits)]
+    first, second = 1 + c**2 / mpmath.mpf(n), 1 + 2 * c**2 / mpmath.mpf(n * (n + 2))
+    noise = [first * (first**age - 1) + c**2 * (1 - 1 / mpmath.mpf(n)) * (second**age - 1) + 1 for age in ages]
+    return Means([c**2] * edits, noise, [norm_sq * c**2 / n * first**age for age in ages], norm_sq)
+
+
+def anchored_means(c: Any, anchor: Any, norm_sq: Any, n: int, edits: int) -> Means:
+    """Under NAS: T5.fixed_point's norm, products of σ, the excess over R/n, and products of 1 − (1 − θ²)/n."""
     r, limit = mpmath.sqrt(1 + c * c), anchor**2 * mpmath.mpf(n) / (n - 2)
     norms = [limit + (1 - mpmath.mpf(1) / n) ** t * (norm_sq - limit) for t in range(edits + 1)]
     thetas = [mpmath.sqrt(limit / norms[t]) / r for t in range(edits)]
-    signal, noise = [], []
+    signal, noise, shares = [], [], []
+    decays = [1 - (1 - theta**2) / n for theta in thetas]
     for j in range(edits):
         start = c**2 * thetas[j] ** 2 * norms[j] / n
         excess = (1 + c**2) * thetas[j] ** 2 * norms[j] / n - norms[j + 1] / n
@@ -55,58 +97,70 @@ def anchored_means(c: Any, anchor: Any, norm_sq: Any, n: int, edits: int) -> tup
             excess *= 1 - 2 * (1 - theta) / n + 2 * ((1 - theta) ** 2 + c**2 * theta**2) / (n * (n + 2))
         signal.append(start)
         noise.append(norms[edits] / n + excess - start)
-    return signal, noise
+        shares.append(c**2 * thetas[j] ** 2 * norms[j] / n * mpmath.fprod(decays[j + 1 :]))
+    return Means(signal, noise, shares, norm_sq * mpmath.fprod(decays))
 
 
-def accumulated_means(c: Any, n: int, ridge: Any, edits: int) -> tuple[list[Any], list[Any]]:
-    """Signal and noise of each edit under an accumulating rule, g and q from their implicit equation."""
+def fixed_means(anchor: float, n: int, edits: int) -> Means:
+    """Fixed values at the plateau: T6.forgetting, and shares that shrink by 1 − 1/n."""
+    added, left = mpmath.mpf(anchor) ** 2 / (n - 2), 1 - mpmath.mpf(1) / n
+    signal = [left ** (2 * age) for age in range(edits)]
+    shares = [added * left**age for age in range(edits)]
+    return Means(signal, [1 - share for share in signal], shares, added * n * left**edits)
+
+
+def accumulated_means(c: Any, n: int, ridge: Any, edits: int) -> Means:
+    """Under an accumulating rule, g and q from their implicit equation."""
 
     def trace(t: int, level: Any) -> Any:
         equation = lambda g: g * (level + t / (1 + n * g)) - 1  # noqa: E731
         return mpmath.findroot(equation, (mpmath.mpf(1) / (level + t), 1 / mpmath.mpf(level)), solver="anderson")
 
-    norm, signal, noise = mpmath.mpf(1), list[Any](), list[Any]()
+    norm, signal, noise, shares = mpmath.mpf(1), list[Any](), list[Any](), list[Any]()
     for t in range(edits):
         gain = n * trace(t, ridge)
         spread = -n * mpmath.diff(lambda level, t=t: trace(t, level), ridge) / (1 + gain) ** 2
         noise = [z + c**2 * norm * spread / (1 + gain) ** 2 for z in noise] + [norm]
         signal.append(c**2 * (gain / (1 + gain)) ** 2 * norm)
+        shares.append(c**2 * norm * spread)
         norm *= 1 + c**2 * spread
-    return signal, noise
+    return Means(signal, noise, shares, 1)
 
 
 def check_success(curves: Curves) -> Evidence:
-    """The predicted curves against closed forms and implicit equations, for two axes, in mpmath."""
-    m, n, edits, c = 6, 8, 10, 0.75
-    proof = Proof()
+    """The predicted curves against closed forms and implicit equations, decoded by the loudest rival."""
+    (m, n), edits, c, proof = (6, 8), 10, 0.75, Proof()
+    wide = mpmath.mpf(c)
     with mpmath.workdps(DIGITS):
-        ages = [mpmath.mpf(age) for age in range(edits)]
-        first, second = 1 + c**2 / mpmath.mpf(n), 1 + 2 * c**2 / mpmath.mpf(n * (n + 2))
-        grown = [(first * (first**t - 1) + c**2 * (1 - 1 / mpmath.mpf(n)) * (second**t - 1)) + 1 for t in ages]
-        plain = two_axes([c**2] * edits, grown, m)
-        found = curves.memoryless(without_anchor(c), [3, edits], (m, n), 2, 5.0)
-        proof.agree("without NAS: c² against 1 + n·T6.interference, by age", float(found[1]), plain, 1e-12)
-        expected = two_axes(*anchored_means(mpmath.mpf(c), mpmath.mpf(3), mpmath.mpf(5), n, edits), m)
-        found = curves.memoryless(with_anchor(c, 3.0, n), [3, edits], (m, n), 2, 5.0)
-        proof.agree("NAS from below its plateau", float(found[1]), expected, 1e-12)
-        left = [(1 - mpmath.mpf(1) / n) ** (2 * t) for t in ages]
-        found = curves.memoryless(undirected_anchor(3.0, n), [edits], (m, n), 2, 9.0 * n / (n - 2))
-        proof.agree("fixed values at the plateau: T6.forgetting", float(found[0]),
-                    two_axes(left, [1 - share for share in left], m), 1e-12)  # fmt: skip
-        for ridge in (0.5, 4.0):
-            expected = two_axes(*accumulated_means(mpmath.mpf(c), n, ridge, edits), m)
-            found = curves.accumulating(c, [3, edits], (m, n), 2, ridge)
-            proof.agree(f"A = {ridge}·I + Σkkᵀ, past its threshold", float(found[1]), expected, 1e-12)
+        runs = (
+            ("without NAS: c² against 1 + n·T6.interference, by age", plain_means(c, 5.0, n, edits),
+             lambda axes: curves.memoryless(without_anchor(c), [3, edits], (m, n), axes, 5.0)),
+            ("NAS from below its plateau", anchored_means(wide, mpmath.mpf(3), mpmath.mpf(5), n, edits),
+             lambda axes: curves.memoryless(with_anchor(c, 3.0, n), [3, edits], (m, n), axes, 5.0)),
+            ("fixed values at the plateau: T6.forgetting", fixed_means(3.0, n, edits),
+             lambda axes: curves.memoryless(undirected_anchor(3.0, n), [edits], (m, n), axes, 9.0 * n / (n - 2))),
+            *((f"A = {ridge}·I + Σkkᵀ, past its threshold", accumulated_means(wide, n, ridge, edits),
+               lambda axes, ridge=ridge: curves.accumulating(c, [3, edits], (m, n), axes, ridge))
+              for ridge in (0.5, 4.0)),
+        )  # fmt: skip
+    for name, means, found in runs:
+        for axes in (2, 5):
+            proof.agree(f"{name}, {axes} axes", float(found(axes)[-1]), by_loudest_rival(means, m, axes), 1e-5)
+    for ratio, axes in ((0.8, 1), (2.5, 9)):
+        even = float(crowded_success(np.array([ratio]), np.ones(3), axes)[0])
+        proof.agree(
+            f"axes of equal noise, B = {axes}: T6.decoding", even, float(success_probability(ratio, axes)), 1e-5
+        )
     falling = predicted_collapse([4, 8, 12], np.array([0.9, 0.6, 0.59]), 60)
     proof.holds("a predicted curve's bracket is collapse_point's", falling == Bracket(8, 12))
     return proof.evidence("curves by two routes")
 
 
 def check_collapse_point(found: Callable[..., Bracket]) -> Evidence:
-    """Every curve of 4 checkpoints over {NaN, 40, 60, 80}, against the definition by sets, at q = 60."""
+    """Every curve of 4 checkpoints over {NaN, just below 60, 60, 80}, against the definition by sets, at q = 60."""
     points, q, proof = (10, 20, 40, 80), 60, Proof()
     agree = True
-    for curve in itertools.product((math.nan, 40.0, 60.0, 80.0), repeat=4):
+    for curve in itertools.product((math.nan, math.nextafter(60, 0), 60.0, 80.0), repeat=4):
         measured = {point: rate for point, rate in zip(points, curve, strict=True) if rate == rate}
         if measured:
             first = min((point for point, rate in measured.items() if rate < q), default=None)
@@ -159,11 +213,13 @@ def check_seeds(rank: Callable[[int, float], int]) -> Evidence:
 def claims() -> tuple[Claim[Any], ...]:
     """What is predicted, and how a collapse point is reported."""
     return (
+        crowding(),
         Claim(
             "T6.success", "P8", Kind.COMPUTED,
             "The predicted success of all edits so far (mean field: signal and noise replaced by their mean energies, "
-            "noise by a Gaussian one) evaluates T6.aging without NAS, T6.forgetting for fixed values, T5.fixed_point's "
-            "norm with read-outs of one length for NAS, and T3b's g and q for accumulating rules, to 1e-12.",
+            "noise on an axis by a Gaussian one whose energy is Gamma distributed with T6.crowding's mean and "
+            "variance) evaluates T6.aging without NAS, T6.forgetting for fixed values, T5.fixed_point's norm with "
+            "read-outs of one length for NAS, and T3b's g and q for accumulating rules, to 1e-5.",
             check_success, Curves(memoryless_success, accumulating_success),
             Curves(memoryless_success, lambda c, points, shape, axes, ridge:
                    accumulating_success(c, points, (shape[0], shape[1] + 1), axes, ridge)),
@@ -178,9 +234,10 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T6.seeds", "P8", Kind.COMPUTED,
-            "Over N independent seeds the k-th lowest lower end and the k-th highest upper end of the brackets enclose "
-            "the law's median with probability at least 1 − 2P(Bin(N, ½) < k), censored seeds included; k is the "
-            "largest that reaches the level, and below 6 seeds no bounded 95 % interval exists.",
+            "Over N independent seeds of one law, each collapse point inside its bracket, the k-th lowest lower end "
+            "and the k-th highest upper end of the brackets enclose the law's median with probability at least 1 − "
+            "2P(Bin(N, ½) < k), censored seeds included; k is the largest that reaches the level, and below 6 seeds "
+            "no such two-sided interval reaches 95 %.",
             check_seeds, median_rank, lambda count, level: median_rank(count, level) + 1, "rank k + 1 reaches it",
         ),
     )  # fmt: skip

@@ -47,6 +47,7 @@ from theory.provers.trace_algebra import Algebra, Dim
 
 U, SOLVE, ROUNDING, ROOT, NORM, LEFT, RIGHT = sympy.symbols("u ε γ √λmax ‖W‖ ‖l‖ ‖x‖", positive=True)
 EDITS, START, STEP, LARGEST, ERROR, AFTER = sympy.symbols("t e0 b G e R'", nonnegative=True)
+LOOSE = 1e2  # every worst case of T7.identity_bound is at least so far above the error
 INFORMATIVE = 1e4  # a bound that is this far above the error it bounds says nothing
 
 
@@ -161,7 +162,7 @@ def check_identity_bound(bound: Callable[[Written], float]) -> Evidence:
                     worst.error <= bound(worst))  # fmt: skip
         closest.append(bound(worst) / worst.error)
     proof.holds(f"the bound is within {INFORMATIVE:g} of the largest error: {min(closest):.0f} to {max(closest):.0f} "
-                "times", max(closest) <= INFORMATIVE)  # fmt: skip
+                "times", min(closest) >= LOOSE and max(closest) <= INFORMATIVE)  # fmt: skip
     return proof.evidence(f"bound/error from {min(closest):.3g} to {max(closest):.3g}", "1 to 1e4")
 
 
@@ -178,6 +179,9 @@ def check_drift(bound: Callable[..., Any]) -> Evidence:
     proof.equal("closed form at t = 0", law.subs(EDITS, 0), START)
     proof.equal("step: (1+u)(e_t + b) + uG", sympy.expand(allowed.subs(ERROR, law)),
                 sympy.expand(law.subs(EDITS, EDITS + 1), power_exp=True))  # fmt: skip
+    floats = bound(1000, float(FLOAT64.unit_roundoff), 0.25, 0.5, 3.0)
+    exact = bound(1000, FLOAT64.unit_roundoff, Fraction(1, 4), Fraction(1, 2), 3)
+    proof.agree("u of float64, 1,000 steps: in floats and in fractions", floats, float(exact), 1e-12)
     proof.equal("linear while tu is small: the limit u → 0 of its part in b", sympy.limit(
         law.subs({START: 0, LARGEST: 0}), U, 0), EDITS * STEP)  # fmt: skip
     u, edits, tracked = BFLOAT16.unit_roundoff, 40, Fraction(1)
@@ -212,6 +216,10 @@ def check_anchor(bound: Callable[[Any, Any], Any]) -> Evidence:
     proof.follows("below 1 by no more: 1 − (1−u)²/((1+u)√(1+γ)) ≤ the same", [U < 1, z >= 1, y < 1, y**2 + z**2 <= 2],
                   1 - (1 - U) ** 2 / ((1 + U) * z) <= (1 + U) ** 2 / ((1 - U) * y) - 1)  # fmt: skip
     proof.equal("to first order 3u + γ/2", sympy.limit(bound(2 * U, U) / U, U, 0), sympy.Integer(4))
+    tiny = FLOAT64.unit_roundoff
+    wide = sympy.Rational(1, 2**53)
+    proof.agree("u of float64, γ = 40u, in floats", bound(40 * float(tiny), float(tiny)),
+                (top - 1).subs({U: wide, ROUNDING: 40 * wide}), 1e-12)  # fmt: skip
     for target, m in ((FLOAT32, 40), (FLOAT16, 40), (BFLOAT16, 40)):
         off, most = anchored_error(target, m), bound(squares_error(m, target), float(target.unit_roundoff))
         proof.holds(f"{target.name}, m = {m}: exact | ‖v'‖/a − 1 | = {off:.2e} ≤ {most:.2e}", off <= most)
@@ -228,7 +236,7 @@ def claims() -> tuple[Claim[Any], ...]:
         Claim(
             "T7.summation", "T7", Kind.PROVED,
             "‖W‖²_F of N entries, no over- or underflow, has a relative error of at most γ_N summed in order and of "
-            "γ_(⌈log₂N⌉+1) in pairs, γ_j = ju/(1−ju), ju < 1: for 4096 × 14336 entries in float32 there is no bound in "
+            "γ_(⌈log₂N⌉+1) in pairs, γ_j = ju/(1−ju), ju < 1: for 4096 × 14336 entries in float32 γ gives no bound in "
             "order, and 1.6e-6 in pairs.",
             check_summation, squares_error,
             lambda terms, target, pairwise=False: rounding_error(
@@ -238,19 +246,20 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T7.identity_error", "T7", Kind.PROVED,
-            "C positive definite, x solved with ‖Cx − k‖ ≤ ε λmax‖x‖, W' = fl(W + l xᵀ), T1's right side computed as "
-            "2l·Wk + ‖l‖²s, no over- or underflow, (m+n+2)u < 1: it differs from the stored weights' exact change of "
-            "‖W‖²_C by at most ω(2AB + B²) + 2(A+B)E + E², A = √λmax‖W‖_F, B = √λmax‖l‖‖x‖, ω = ε + (1+ε)γ_(m+n+2), "
-            "E = uA + (2u+u²)B; for Cholesky with (3n+1)u < 1, ε = γ_(3n+1)/(1−γ_(n+1)) tr C/λmax. A² ≤ κ(C)‖W‖²_C: "
-            "the price of ill conditioning.",
+            "C symmetric positive definite, x solved with ‖Cx − k‖ ≤ ε λmax‖x‖, W' = fl(W + l xᵀ), T1's right side "
+            "computed as 2l·Wk + ‖l‖²s, no over- or underflow, (m+n+2)u < 1: it differs from the stored weights' "
+            "exact change of ‖W‖²_C by at most ω(2AB + B²) + 2(A+B)E + E², A = √λmax‖W‖_F, B = √λmax‖l‖‖x‖, ω = ε + "
+            "(1+ε)γ_(m+n+2), E = uA + (2u+u²)B; for a Cholesky factorisation that runs to completion, (3n+1)u < 1, ε "
+            "= γ_(3n+1)/(1−γ_(n+1)) tr C/λmax. A² ≤ κ(C)‖W‖²_C: the price of ill conditioning. A worst case: "
+            "for κ(C) up to 1e3 T7.storage_noise gives the usual size.",
             check_identity_error, identity_error,
             lambda weight, write, factors, u: factors * (2 * weight * write + write**2),
             "the cancellation of the two stored norms costs nothing: ω(2AB + B²)",
         ),
         Claim(
             "T7.identity_bound", "T7", Kind.COMPUTED,
-            "For ROME writes in float32 with dense C, κ from 10 to 1e5, that bound holds against exact arithmetic and "
-            "is within 1e4 of the error.",
+            "For 36 ROME writes in float32 with dense C, κ from 10 to 1e5, that worst case holds against exact "
+            "arithmetic and is loose: 100 to 10,000 times the largest error of a size.",
             check_identity_bound,
             lambda case: identity_error_bound(FLOAT32, case.shape, case.weight, case.write, case.rank),
             lambda case: rounding_error(sum(case.shape) + 2, FLOAT32) * case.terms,
@@ -258,8 +267,9 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T7.drift", "T7", Kind.PROVED,
-            "A norm tracked by R̂ ← fl(R̂ + p̂), each p̂ off by at most b and R ≤ G: |R̂_t − R_t| ≤ (1+u)^t e₀ + "
-            "[((1+u)^t − 1)/u]((1+u)b + uG), linear in t while tu is small; a stream attains it within a factor 2.",
+            "A norm tracked by R̂ ← fl(R̂ + p̂) without overflow, each p̂ off by at most b and 0 ≤ R ≤ G: |R̂_t − "
+            "R_t| ≤ (1+u)^t e₀ + [((1+u)^t − 1)/u]((1+u)b + uG), linear in t while tu is small; a stream attains it "
+            "within a factor 2.",
             check_drift, drift,
             lambda edits, u, start, step, largest: (1 + u) ** edits * start + (1 + u) * step + u * largest,
             "the error of one addition, however long the stream",

@@ -1,6 +1,6 @@
 """T7: bounds on what rounding does to computed norms, to T1's identity, to a tracked norm and to NAS's anchor.
 
-The formulas without a `Format` work on numbers and on sympy expressions alike; precision_bound_proofs derives them.
+The formulas without a `Format` work on numbers and on sympy expressions alike; bound_proofs derives them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from theory.command import Misuse
 from theory.precision.formats import Format
 
 
@@ -21,7 +22,7 @@ def gamma(terms: Any, u: Any) -> Any:
 
 
 def rounding_error(terms: int, target: Format) -> float:
-    """γ_j of a format; infinite from ju = 1 on, where no bound is left.
+    """γ_j of a format; infinite from ju = 1 on, where it bounds nothing.
 
     >>> from theory.precision.formats import FLOAT32
     >>> rounding_error(1, FLOAT32) < 6e-8, rounding_error(2**24, FLOAT32)
@@ -41,7 +42,10 @@ def squares_error(terms: int, target: Format, *, pairwise: bool = False) -> floa
         pairwise: whether the sum halves its terms, again and again.
 
     Returns:
-        The bound, infinite where there is none.
+        The bound, infinite where γ gives none.
+
+    Raises:
+        Misuse: no term.
 
     Source: T7.summation; Higham (2002), (3.5) and (4.6).
 
@@ -49,6 +53,8 @@ def squares_error(terms: int, target: Format, *, pairwise: bool = False) -> floa
     >>> squares_error(4096 * 14336, FLOAT32), squares_error(4096 * 14336, FLOAT32, pairwise=True) < 2e-6
     (inf, True)
     """
+    if terms < 1:
+        raise Misuse(f"a sum of {terms} squares is asked for; it needs at least 1 term")
     return rounding_error((terms - 1).bit_length() + 1 if pairwise else terms, target)
 
 
@@ -121,9 +127,15 @@ def identity_error_bound(
     Returns:
         The bound, in the units of the change; infinite where the format is too coarse for the shape.
 
+    Raises:
+        Misuse: an empty shape, or a size or rank that is negative or not a number.
+
     Source: T7.identity_error, T7.identity_bound.
     """
     m, n = shape
+    if min(m, n) < 1 or not (weight >= 0 and write >= 0 and effective_rank >= 0):
+        raise Misuse(f"shape {shape}, sizes {weight} and {write} and rank {effective_rank} are given; use positive "
+                     "dimensions and nonnegative numbers")  # fmt: skip
     substitution, factorisation = rounding_error(3 * n + 1, target), rounding_error(n + 1, target)
     if effective_rank and math.isinf(substitution):  # finite, it keeps γ_(n+1) below 1
         return math.inf
@@ -152,13 +164,15 @@ def drift(edits: Any, u: Any, start: Any, step: Any, largest: Any) -> Any:
     >>> drift(2, 0.5, 1.0, 0.0, 0.0)
     2.25
     """
-    return (1 + u) ** edits * start + ((1 + u) ** edits - 1) / u * ((1 + u) * step + u * largest)
+    # 1 + 2^−53 is 1 in float64, and every bound 0
+    grown = math.expm1(edits * math.log1p(u)) if isinstance(u, float) else (1 + u) ** edits - 1
+    return (1 + grown) * start + grown / u * ((1 + u) * step + u * largest)
 
 
 def anchor_error(norm: Any, u: Any) -> Any:
     """A bound on |‖v'‖ − a|/a for NAS computed as v' = (a/‖v‖)v.
 
-        (1+u)²/((1−u)√(1−γ)) − 1
+        (1+u)²/((1−u)√(1−γ)) − 1 = [3u + u² + (1−u)γ/(1+√(1−γ))] / [(1−u)√(1−γ)]
 
     Args:
         norm: γ, the relative error of the computed ‖v‖² (`squares_error`, in the format that accumulates it).
@@ -172,4 +186,5 @@ def anchor_error(norm: Any, u: Any) -> Any:
     >>> anchor_error(0.0, 0.0)
     0.0
     """
-    return (1 + u) ** 2 / ((1 - u) * (1 - norm) ** Fraction(1, 2)) - 1
+    root = (1 - norm) ** Fraction(1, 2)
+    return (3 * u + u * u + (1 - u) * norm / (1 + root)) / ((1 - u) * root)  # no difference from 1 is taken

@@ -188,7 +188,7 @@ def check_stagnation(stall: sympy.Expr) -> Evidence:
     """N equal terms added one by one: exact up to `stall` of them, and no further."""
     proof = Proof()
     u, gap = 2**-PRECISION, 2 * 2**-PRECISION * stall
-    proof.say("terms 1, scaled by a power of two; integers up to 2^p have at most p bits: sums up to there are exact")
+    proof.say("terms 1, scaled by a power of two; integers up to 2^p need at most p bits: sums up to there are exact")
     proof.equal("the gap above the asserted stall, a power of two, is two terms: 2u·stall", gap, sympy.Integer(2))
     proof.say("so stall + 1 is a tie, and a power of two has the even significand: fl(stall + 1) = stall, for ever")
     proof.equal("in units of one term the stall is 1/u", stall, 1 / u)
@@ -247,9 +247,9 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T7.stagnation", "T7", Kind.PROVED,
-            "N equal terms, a power of two in the normal range, added one by one without overflow, give min(N, 2^p) "
-            "terms: 256 in bfloat16, 2,048 in float16, 16,777,216 in float32, fewer than the 58,720,256 entries of a "
-            "Llama-3-8B down_proj.",
+            "N equal terms, each one power of two in the normal range, added one by one without overflow, give "
+            "min(N, 2^p) terms: 256 in bfloat16, 2,048 in float16, 16,777,216 in float32, fewer than the 58,720,256 "
+            "entries of a Llama-3-8B down_proj.",
             check_stagnation, 2**PRECISION, 2 ** (PRECISION - 1), "the sum stalls at 2^(p−1) terms",
         ),
         Claim(

@@ -167,7 +167,12 @@ def product_tail(size: Any) -> Any:
 
     Returns:
         The probability, to an absolute error of about 1e-15.
+
+    Raises:
+        Misuse: x is negative or not a number.
     """
+    if not np.all(np.asarray(size) >= 0):
+        raise Misuse(f"the probability of |XY| > {size} is asked for; give sizes of at least 0")
     return np.maximum(1 - 2 / math.pi * special.iti0k0(size)[1], 0.0)
 
 
@@ -186,7 +191,7 @@ def changed_share(write: float, weight: float, target: Format, tail: Callable[[A
         A probability.
 
     Raises:
-        Misuse: τ or σ is not a positive finite number.
+        Misuse: τ or σ is not a positive finite number, or the format does not hold entries of size σ.
 
     Source: T7.changed_share.
 
@@ -195,12 +200,27 @@ def changed_share(write: float, weight: float, target: Format, tail: Callable[[A
     """
     if not (0 < write < math.inf and 0 < weight < math.inf):
         raise Misuse(f"entries of size {write} and {weight} are written; give positive root mean squares")
+    powers = binades(weight, target)
     u = float(target.unit_roundoff)
-    powers = 2.0 ** (math.floor(math.log2(weight)) + np.arange(-64, 8))
     start, after, end = (normal_tail(powers * edge / weight) for edge in (1 - u / 2, 1 + u, 2 - u))
     step = powers * u / write
     inside, at_power = (after - end) * tail(step), (start - after) * (tail(step) + tail(step / 2)) / 2
     return float(np.sum(inside + at_power))
+
+
+def binades(weight: float, target: Format) -> NDArray[np.float64]:
+    """2^e for the binades that hold all but 1e-19 of the law of N(0, σ²).
+
+    Raises:
+        Misuse: the format does not hold entries of size σ in its normal range.
+
+    >>> float(binades(1.5, BFLOAT16)[64])
+    1.0
+    """
+    if not target.smallest_normal <= weight <= target.largest / 16:
+        raise Misuse(f"entries of size {weight} do not fit into {target.name}; give a root mean square from "
+                     f"{float(target.smallest_normal):.1e} to {float(target.largest / 16):.1e}")  # fmt: skip
+    return np.asarray(2.0 ** (math.floor(math.log2(weight)) + np.arange(-64, 8)))
 
 
 def rounding_noise(weight: float, target: Format, *, weighted: bool = False) -> float:
@@ -216,12 +236,15 @@ def rounding_noise(weight: float, target: Format, *, weighted: bool = False) -> 
     Returns:
         In weight units squared (to the fourth power, weighted).
 
+    Raises:
+        Misuse: the format does not hold entries of size σ.
+
     Source: T7.storage_noise.
 
     >>> round(math.sqrt(rounding_noise(1.0, BFLOAT16)) * 256, 3)
     0.425
     """
-    powers = 2.0 ** (math.floor(math.log2(weight)) + np.arange(-64, 8))
+    powers = binades(weight, target)
     edges = np.append(powers, 2 * powers[-1]) / weight
     above = normal_tail(edges)
     if weighted:  # E[Z²; |Z| > x] = P(|Z| > x) + 2x φ(x)
@@ -244,11 +267,17 @@ def storage_noise(rows: int, trace_sq: float, diagonal_sq: float, weight: float,
     Returns:
         In the units of ‖W‖²_C.
 
+    Raises:
+        Misuse: no row, 0 ≤ Σ C_jj² ≤ tr C² does not hold, or the format does not hold entries of size σ.
+
     Source: T7.storage_noise.
 
     >>> storage_noise(4, 3.0, 3.0, 1.0, BFLOAT16) == 2 * storage_noise(1, 3.0, 3.0, 1.0, BFLOAT16)
     True
     """
+    if rows < 1 or not 0 <= diagonal_sq <= trace_sq * (1 + 1e-6):  # the two may have been rounded apart
+        raise Misuse(f"{rows} rows, Σ C_jj² = {diagonal_sq} and tr C² = {trace_sq} are given; give at least one row "
+                     "and 0 ≤ Σ C_jj² ≤ tr C²")  # fmt: skip
     own = diagonal_sq * rounding_noise(weight, target, weighted=True)
     across = (trace_sq - diagonal_sq) * weight**2 * rounding_noise(weight, target)
     return math.sqrt(4 * rows * (own + across))
