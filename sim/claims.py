@@ -196,7 +196,7 @@ def alphaedit_claim(seeds: int) -> Claim[Callable[[int], float]]:
         "T3b",
         Kind.SIMULATED,
         f"AlphaEdit with P = I (L2 = 10, n = {config.n}, c = 0.75): R_t/R_0 follows T3b's mean field within "
-        f"{100 * MEAN_FIELD:.1f} % at t = n/2, n, 2n, 4n; it saturates",
+        f"{100 * MEAN_FIELD:.1f} % at t = n/2, n, 2n, 4n",
         check,
         lambda t: float(law(config.ridge)[t]),
         lambda t: float(law(1.25 * config.ridge)[t]),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Generator
 
 from sim.confrontation import Setting, confront
 from sim.editor import editor, step
@@ -36,11 +36,12 @@ class Stream:
         n: the key dimension; the value dimension is m.
         ridge: L2.
         edits: how many requests are written.
-        m: rows of W.
+        m: rows of W; many rows average the shifts' directions out.
         c: ‖δ‖/‖Wk‖ of the shifts.
         rank: rank(P); 0 is P = I.
         batch: u, requests a write.
         anisotropy: the spread of the keys' geometric spectrum of mean 1.
+        share: of E‖k‖² in the first direction; 0 for what the anisotropy gives it.
         anchor: a²/‖W_0‖²_F of NAS; 0 for none.
         factor: θ of v = θ(Wk + δ).
         undirected: whether values are drawn without regard to the read-out.
@@ -49,11 +50,12 @@ class Stream:
     n: int
     ridge: float
     edits: int
-    m: int = 16
+    m: int = 64
     c: float = 0.75
     rank: int = 0
     batch: int = 1
     anisotropy: float = 1.0
+    share: float = 0.0
     anchor: float = 0.0
     factor: float = 1.0
     undirected: bool = False
@@ -62,6 +64,8 @@ class Stream:
     def spectrum(self) -> NDArray[np.float64]:
         """The eigenvalues of the keys' covariance, of mean 1."""
         values = np.geomspace(1.0, self.anisotropy, self.n)
+        if self.share:
+            values[0] = values[1:].sum() * self.share / (1 - self.share)
         return np.asarray(values * (self.n / values.sum()))
 
     def laws(self) -> tuple[KeyLaw, ValueLaw]:
@@ -85,12 +89,9 @@ class Stream:
         for _ in range(self.edits // self.batch):
             delta, state, _ = step(rule, memory.request(after, self.batch, generator), state, after)
             after = apply_delta(after, delta)
-        return self._share(after, weight)
-
-    def _share(self, after: Tensor, before: Tensor) -> tuple[float, float]:
+        column, start = after.square().sum(0), weight.square().sum(0)
         sigma = torch.as_tensor(self.spectrum)
-        norm = after.square().sum() / before.square().sum()
-        return float(norm), float((after.square() * sigma).sum() / (before.square() * sigma).sum())
+        return float(column.sum() / start.sum()), float(column @ sigma / (start @ sigma))
 
     def norms(self, seeds: int) -> Callable[[], NDArray[np.float64]]:
         """‖W‖² after over before, one number a seed."""
@@ -146,9 +147,9 @@ def field_claim(seeds: int) -> Claim[tuple[float, ...]]:
     return confront(
         "S3b.field", "T3b.mean_field",
         "AlphaEdit's rule, isotropic keys, c = 0.75: ‖W_t‖²/‖W_0‖² is the mean field's "
-        "((1+s_0)/(1+s_t))^(c²) within 8 %, before, at and after the threshold",
-        settings=settings(streams, seeds), predicted=law(1.0), twin=law(0.5),
-        twin_statement="the mean field of half the ridge", relation="~", error=0.08,
+        "((1+s_0)/(1+s_t))^(c²) within 6 %, before, at and after the threshold",
+        settings=settings(streams, seeds), predicted=law(1.0), twin=law(0.8),
+        twin_statement="the mean field of four fifths of the ridge", relation="~", error=0.06,
     )  # fmt: skip
 
 
@@ -167,13 +168,29 @@ def spectrum_claim(seeds: int) -> Claim[tuple[float, ...]]:
     return confront(
         "S3b.spectrum", "T3b.spectrum",
         "AlphaEdit's rule, keys of anisotropy 30 (n = 64, L2 = 1, t = 40) and 8 (n = 64, L2 = 5, t = 64), c = 0.75: "
-        "E‖Wk‖² and ‖W‖² follow the mean field of the keys' spectrum within 12 %",
+        "E‖Wk‖² and ‖W‖² follow the mean field of the keys' spectrum within 5 %",
         settings=(
             Setting("anisotropy 30: E‖Wk‖²", wide.readouts(seeds)), Setting("anisotropy 30: ‖W‖²", wide.norms(seeds)),
             Setting("anisotropy 8: E‖Wk‖²", narrow.readouts(seeds)), Setting("anisotropy 8: ‖W‖²", narrow.norms(seeds)),
         ),
         predicted=both(False), twin=both(True),
-        twin_statement="the mean field of isotropic keys", relation="~", error=0.12,
+        twin_statement="the mean field of isotropic keys", relation="~", error=0.05,
+    )  # fmt: skip
+
+
+def spike_claim(seeds: int) -> Claim[tuple[float, ...]]:
+    """Where the mean field fails: one direction with most of the keys."""
+    cases = ((0.1, 0.9, 1.4), (0.1, 0.99, 3.0), (0.01, 0.99, 3.0))
+    streams = [Stream(32, ridge, 32, share=share) for ridge, share, _ in cases]
+    laws = [float(spectral_growth(x.spectrum, x.ridge, x.c, x.edits)[0][-1]) for x in streams]
+    return confront(
+        "S3b.spike", "T3b.spectrum",
+        "AlphaEdit's rule, keys with 90 % and 99 % of E‖k‖² in one direction, n = t = 32, c = 0.75: the mean field "
+        "overstates E‖Wk‖², by more than 1.4 and 3 times",
+        settings=[Setting(f"L2 = {x.ridge:g}, share {x.share:g}: E‖Wk‖²", x.readouts(2 * seeds)) for x in streams],
+        predicted=[law / factor for law, (*_, factor) in zip(laws, cases, strict=True)],
+        twin=[law / factor / 3 for law, (*_, factor) in zip(laws, cases, strict=True)],
+        twin_statement="it overstates it by more than 4.2 and 9 times", relation="<=",
     )  # fmt: skip
 
 
@@ -193,16 +210,16 @@ def batch_claim(seeds: int) -> Claim[tuple[float, ...]]:
 
     return confront(
         "S3b.batch", "T3b.batch",
-        "AlphaEdit's rule in batches, isotropic keys, c = 0.75: ‖W‖² follows R_{t+u} = R_t(1 + c²u q_{t+u}) within 6 %",
+        "AlphaEdit's rule in batches, isotropic keys, c = 0.75: ‖W‖² follows R_{t+u} = R_t(1 + c²u q_{t+u}) within 5 %",
         settings=settings(streams, 2 * seeds), predicted=law(False), twin=law(True),
-        twin_statement="the mean field of one key at a time", relation="~", error=0.06,
+        twin_statement="the mean field of one key at a time", relation="~", error=0.05,
     )  # fmt: skip
 
 
 def anchored_claim(seeds: int) -> Claim[tuple[float, ...]]:
     """NAS on an accumulating rule: the closure, before, at and after the threshold."""
     streams = {
-        f"n = 48, L2 = {ridge:g}, t = {edits}": Stream(48, ridge, edits, m=32, anchor=1.0)
+        f"n = 48, L2 = {ridge:g}, t = {edits}": Stream(48, ridge, edits, anchor=1.0)
         for ridge, edits in ((0.1, 60), (0.1, 96), (1.0, 48), (10.0, 72))
     }
 
@@ -217,9 +234,9 @@ def anchored_claim(seeds: int) -> Claim[tuple[float, ...]]:
     return confront(
         "S3b.anchored", "T3b.closure",
         "AlphaEdit's rule with NAS (a² = ‖W_0‖²), isotropic keys, c = 0.75: ‖W_t‖² follows the "
-        "five-moment closure within 12 %",
-        settings=settings(streams, seeds // 2), predicted=law(False), twin=law(True),
-        twin_statement="the simple closure that keeps W isotropic with respect to A_t", relation="~", error=0.12,
+        "five-moment closure within 8 %",
+        settings=settings(streams, seeds), predicted=law(False), twin=law(True),
+        twin_statement="the simple closure that keeps W isotropic with respect to A_t", relation="~", error=0.08,
     )  # fmt: skip
 
 
@@ -239,10 +256,9 @@ def measured_power(n: int, ridge: float, c: float, edits: int, seed: int) -> flo
     """log(‖W_t‖²_{A_t}/‖W_0‖²_{A_0})/log(det A_t/det A_0) when every value is (1 + c)Wk; at most T3b.polynomial's p."""
     generator = Generator().manual_seed(8000 + seed)
     weight = draw_weight(2, n, generator)
-    memory = LinearMemory(
-        weight, gaussian_keys(torch.eye(n, dtype=weight.dtype)), lambda readouts, _: (1 + c) * readouts
-    )
-    rule = editor(alphaedit(torch.eye(n, dtype=weight.dtype), ridge=ridge))
+    unit = torch.eye(n, dtype=weight.dtype)
+    memory = LinearMemory(weight, gaussian_keys(unit), lambda readouts, _: (1 + c) * readouts)
+    rule = editor(alphaedit(unit, ridge=ridge))
     state = rule.init(weight)
     start = rule.metric(state).norm_sq(weight)
     for _ in range(edits):
@@ -264,12 +280,10 @@ def ceiling_claim(seeds: int) -> Claim[tuple[float, ...]]:
     return confront(
         "S3b.ceiling", "T3b.polynomial",
         "AlphaEdit's rule with every value (1+c)Wk, the most that a shift of c‖Wk‖ can ask for along Wk: "
-        "log(‖W_t‖²_{A_t}/‖W_0‖²_{A_0})/log(det A_t/det A_0) stays below (1+c)² over 40 edits",
-        settings=tuple(
-            Setting(f"n = {n}, L2 = {ridge:g}, c = {c:g}", powers(n, ridge, c, seeds)) for n, ridge, c in cases
-        ),
+        "log(‖W_t‖²_{A_t}/‖W_0‖²_{A_0})/log(det A_t/det A_0) after 40 edits is below (1+c)² on average over streams",
+        settings=[Setting(f"n = {n}, L2 = {ridge:g}, c = {c:g}", powers(n, ridge, c, seeds)) for n, ridge, c in cases],
         predicted=tuple((1 + c) ** 2 for *_, c in cases), twin=tuple(1 + c * c for *_, c in cases),
-        twin_statement="it stays below 1 + c², the power of shifts orthogonal to Wk", relation="<=",
+        twin_statement="it is below 1 + c², the power of shifts orthogonal to Wk", relation="<=",
     )  # fmt: skip
 
 
@@ -282,5 +296,5 @@ def claims(seeds: int) -> tuple[Claim[tuple[float, ...]], ...]:
     Returns:
         The claims; nothing is simulated before a check runs.
     """
-    return (exact_claim(seeds), field_claim(seeds), spectrum_claim(seeds), batch_claim(seeds), anchored_claim(seeds),
-            ceiling_claim(seeds))  # fmt: skip
+    return (exact_claim(seeds), field_claim(seeds), spectrum_claim(seeds), spike_claim(seeds), batch_claim(seeds),
+            anchored_claim(seeds), ceiling_claim(seeds))  # fmt: skip

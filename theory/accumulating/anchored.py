@@ -10,7 +10,8 @@ B = (A + zI)⁻¹, b(z) = tr B, s = b(0) and f(z) = tr(W B Wᵀ) = f_1 − f_2 z
 which T3b.closure proves up to the mean field. The series needs one moment more than it has, f_4: it is taken from the
 one W ᵀW in the span of A, I, A⁻¹, A⁻², A⁻³ that has the five known moments. That span holds W at the start (I) and for
 ever if values are undirected (A⁻¹ and A⁻²), so these cases are exact within the mean field; else it is one more
-approximation.
+approximation. Drawn streams (n = 64, a² = ‖W_0‖², c = 0.75) lie above it by 8 % at t = n for L2 = 0.1, by 18 % for 0.01
+and by 67 % for 0.001, and below it by 1, 7 and 17 % at t = 2n.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import integrate
 
-from theory.accumulating.mean_field import fresh_gain
+from theory.accumulating.mean_field import check_ridge, fresh_gain
 from theory.command import Misuse
 
 Array = NDArray[np.float64]
@@ -158,7 +159,8 @@ def anchored_growth(n: int, ridge: float, anchor_sq: float, cosine: float, edits
         (N,) the ratios.
 
     Raises:
-        Misuse: the ridge or the anchor is not positive, the cosine lies outside 0..1, or edits do not rise from > 0.
+        Misuse: n < 1, the ridge or the anchor is not positive, the cosine lies outside 0..1, edits do not rise from
+            > 0, or the ridge is so small that the closure cannot be integrated past the threshold.
 
     Source: T3b.closure.
 
@@ -166,7 +168,8 @@ def anchored_growth(n: int, ridge: float, anchor_sq: float, cosine: float, edits
     [1.03]
     """
     times = np.asarray(edits, dtype=np.float64)
-    check(ridge, anchor_sq, cosine, times)
+    check_ridge(n, ridge)
+    check(anchor_sq, cosine, times)
 
     def slope(t: float, logs: Array) -> Array:
         state = np.exp(logs)
@@ -180,7 +183,7 @@ def anchored_growth(n: int, ridge: float, anchor_sq: float, cosine: float, edits
     # Directions of A that have outgrown L2 relax at once: the system is stiff, so an implicit method is needed.
     path = integrate.solve_ivp(slope, (1e-5 * n, times[-1]), start, "Radau", times, rtol=1e-6, atol=1e-8)
     if not path.success:
-        raise ArithmeticError(f"the mean field cannot be followed to t = {times[-1]}: {path.message}")
+        raise Misuse(f"the ridge {ridge} is too small to follow the mean field to t = {times[-1]}; take a larger one")
     return np.asarray(np.exp(path.y[1]))
 
 
@@ -198,21 +201,25 @@ def undirected_growth(n: int, ridge: float, anchor_sq: float, edits: ArrayLike) 
     Returns:
         (N,) the ratios; the double descent of ridge regression.
 
+    Raises:
+        Misuse: n < 1, the ridge or the anchor is not positive, or an edit below 0.
+
     Source: T3b.double_descent: E‖W_t‖² = L2²‖W_0‖² E tr A_t⁻²/n + a² E[tr A_t⁻¹ − L2 tr A_t⁻²], exactly.
 
     >>> undirected_growth(64, 1.0, 1.0, [0.0]).tolist()
     [1.0]
     """
+    check(anchor_sq, 0.0, np.ones(1))
     series = np.array([gain_series(n, ridge, float(t), 1) for t in np.atleast_1d(np.asarray(edits))])
     first, second = series[:, 0], -series[:, 1]
     return np.asarray(ridge**2 * second / n + anchor_sq * (first - ridge * second))
 
 
-def check(ridge: float, anchor_sq: float, cosine: float, times: Array) -> None:
+def check(anchor_sq: float, cosine: float, times: Array) -> None:
     """Raise Misuse unless the closure speaks of these."""
-    if not (ridge > 0 and anchor_sq > 0):
-        raise Misuse(f"the ridge {ridge} and the anchor's square {anchor_sq} must both be positive")
+    if not 0 < anchor_sq < math.inf:
+        raise Misuse(f"the anchor's square {anchor_sq} is no positive number; give a²/‖W_0‖², such as 1")
     if not 0 <= cosine <= 1:
         raise Misuse(f"the cosine is {cosine}; it lies in 0..1, 1/√(1+c²) for shifts of size c")
-    if times.ndim != 1 or not times.size or not np.all(np.diff(times, prepend=0.0) > 0):
+    if times.ndim != 1 or not times.size or not np.all(np.diff(times, prepend=0.0) > 0) or times[-1] == math.inf:
         raise Misuse("edits must be increasing numbers above 0, such as [64, 128]")

@@ -139,7 +139,8 @@ def claims() -> tuple[Claim[Any], ...]:
             "Anchored values in an accumulating rule: on every path tr(WBWᵀ), B = (A+zI)⁻¹, changes by −‖WBk‖²/(1+b) + "
             "(2/z)[r·WA⁻¹k/(1+s) − r·WBk/(1+b)] + ‖r‖²/(1+s)²[(kᵀA⁻²k − (s−b)/z)/z − ((s−b)/z)²/(1+b)] and ‖W‖²_A by "
             "‖v‖² − ‖r‖²/(1+s). In the mean field with five moments of W (an approximation) this gives ‖W_t‖²: for "
-            "undirected values the ridge law E‖W_t‖² = L2²R_0 tr A⁻²/n + a²tr(A⁻¹ − L2A⁻²), for small L2 T3b.exact's.",
+            "undirected values the ridge law E‖W_t‖² = L2²R_0 tr A⁻²/n + a²tr(A⁻¹ − L2A⁻²), for small L2 and t < n "
+            "T3b.exact's as n → ∞. Off by a few percent for L2 ≥ 0.1, n = 48 (S3b.anchored), by more for smaller L2.",
             check_closure, terms, replace(terms, resolvent=wrong), "r·WBk/(1+s) for r·WBk/(1+b)",
         ),
     )  # fmt: skip

@@ -92,7 +92,8 @@ def check_anchored(gain: sympy.Expr) -> Evidence:
     least = sympy.Symbol("λ", positive=True)
     proof.follows("it falls once σ² ≥ L2: for σ² ≥ λ = y² ≥ L2", [sigma >= least, least >= root],
                   sigma / (root**2 + sigma**2) <= least / (root**2 + least**2))  # fmt: skip
-    proof.follows("and y/(L2+y²) ≤ 1/y", [], least / (root**2 + least**2) <= 1 / least)
+    proof.follows("and for σ² ≥ λ = y² of any size it is at most 1/y", [sigma >= least],
+                  sigma / (root**2 + sigma**2) <= 1 / least)  # fmt: skip
     proof.say("‖V‖_F ≤ a√t: ‖W_t‖ ≤ ‖W_0‖ + a√t·gain for any keys, and ≤ ‖W_0‖ + a/√μ where λmin(KKᵀ) ≥ μt")
     third = sympy.Rational(1, 4), 9, 3
     for mu in (0, sympy.Rational(1, 3)):
@@ -150,8 +151,9 @@ def claims() -> tuple[Claim[Any], ...]:
             "Accumulating editors never grow exponentially on keys of bounded length: for A_0 positive definite, any "
             "batches of any keys, A_t = A_0 + Σ KKᵀ, Δ = D(I + KᵀA⁻¹K)⁻¹KᵀA⁻¹ and any shifts with ‖D‖_F ≤ c‖WK‖_F, "
             "‖W_t‖²_{A_t} ≤ ‖W_0‖²_{A_0}(det A_t/det A_0)^p with p = (1+c)², so for A_0 = L2·I ‖W_t‖²/‖W_0‖² ≤ "
-            "(1 + Σ‖k‖²/(nL2))^(np): a power of t. For keys fixed in advance and E tr(D(WK)ᵀ) = 0, E‖D‖² ≤ c²‖WK‖² "
-            "given the past, the mean obeys it with p = 1+c². The same on range(P) where ‖D‖ ≤ c‖WPK‖.",
+            "(1 + Σ‖k‖²/(nL2))^(np): a power of the number of keys. For keys fixed in advance and E tr(D(WK)ᵀ) = 0, "
+            "E‖D‖² ≤ c²‖WK‖² given the past, the mean obeys it with p = 1+c². On range(P) the same of WP and PK, where "
+            "‖D‖ ≤ c‖WPK‖.",
             check_polynomial, powers, replace(powers, always=powers.mean),
             "p = 1+c² for all shifts, orthogonal or not",
         ),

@@ -54,7 +54,8 @@ def prove_hard_write(proof: Proof) -> None:
     W, k, r, x, Q = map(a, ("W", "k", "r", "x", "Q"))
     s = (k.T @ Q @ k).number()
     delta = r @ (Q @ k).T / s
-    proof.say("L2 → 0 with t < n independent past keys: A⁻¹k/(1+s) → Qk/kᵀQk, Q the projector off their span")
+    proof.say("L2 → 0 with t < n independent past keys, Q the projector off their span: A⁻¹ = Q/L2 + O(1), so")
+    proof.say("A⁻¹k/(1+s) = (Qk/L2 + O(1))/(kᵀQk/L2 + O(1)) → Qk/kᵀQk")
     proof.equal("the write meets its target: (W+Δ)k", (W + delta) @ k, W @ k + r)
     proof.equal("it leaves past keys y = x − Qx alone: Δy", delta @ (x - Q @ x), 0 * (delta @ x))
     change = 2 * (r.T @ W @ Q @ k).number() / s + (r.T @ r).number() / s
@@ -108,7 +109,8 @@ def check_threshold(margin: sympy.Expr) -> Evidence:
     x, low = sympy.symbols("x ε", positive=True)
     degrees = sympy.Symbol("d", positive=True)
     proof = Proof()
-    proof.say("T3b.exact: the write after t edits multiplies E‖W_t(I−Q_t)‖² by κ E[1/χ²_d], d = n − t")
+    proof.say("given the past and q, averaged over δ and the sign of p, the write after t edits adds to ‖W_t‖²")
+    proof.say("[2(θ−1) + κ]‖Wq̂‖² + κ‖Wp‖²/‖q‖²: all is finite but the last, κ‖W_t(I−Q_t)‖² E[1/χ²_d], d = n − t")
     proof.say("E[1/χ²_d] = ∫ x^(d/2−2) e^(−x/2) dx/(2^(d/2) Γ(d/2)); at infinity it always converges")
     proof.follows("for d ≤ 2 and 0 < x ≤ 1 the exponent d/2 − 2 is at most −1", [degrees <= 2], degrees / 2 - 2 <= -1)
     proof.say("so x^(d/2−2) e^(−x/2) ≥ e^(−1/2)/x on (0, 1], and the integral exceeds a multiple of ∫_ε^1 dx/x")
@@ -131,7 +133,23 @@ def check_threshold(margin: sympy.Expr) -> Evidence:
             f"`hard_growth` at n = {size} is finite at t = {border}, infinite at {border + 1}", finite == [True, False]
         )
     proof.holds("without a shift or a factor nothing diverges", hard_growth(8, 8, 0.0) == 1.0)
+    prove_finite(proof)
     return proof.evidence("n − 2", last)
+
+
+def prove_finite(proof: Proof) -> None:
+    """Every L2 > 0 keeps the mean finite: the growth of ‖W‖²_A in one write, in the mean."""
+    a = Algebra({"W": ("m", "n"), "k": ("n", 1), "r": ("m", 1), "A": ("n", "n"), "M": ("n", "n")}, ("A", "M"),
+                inverses("A", "M"))  # fmt: skip
+    W, k, r, A, M = map(a, ("W", "k", "r", "A", "M"))
+    gain, value = (k.T @ M @ k).number(), r + W @ k
+    after = W + r @ (M @ k).T / (1 + gain)
+    proof.say("L2 > 0, N = ‖W‖²_A, A' = A + kkᵀ, v = Wk + r, s = kᵀA⁻¹k:")
+    change = (value.T @ value).number() - (r.T @ r).number() / (1 + gain)
+    proof.equal("N' − N = ‖v‖² − ‖r‖²/(1+s)", sympy.expand(after.norm_sq(A + k @ k.T) - W.norm_sq(A)),
+                sympy.expand(change))  # fmt: skip
+    proof.say("E‖v‖² = θ²(1+c²)‖Wk‖² and ‖Wk‖² ≤ sN ≤ N‖k‖²/L2 (Cauchy and Schwarz; A ≥ L2·I), k independent of N, so")
+    proof.say("E N' ≤ E N·(1 + θ²(1+c²)n/L2) < ∞, and L2‖W‖² ≤ N")
 
 
 def check_double_descent(law: sympy.Expr) -> Evidence:
@@ -155,8 +173,14 @@ def check_double_descent(law: sympy.Expr) -> Evidence:
     proof.equal("E‖VKᵀA⁻¹‖², with KKᵀ = A − L2·I", written, LENGTH * (M - ridge * M @ M).trace())
     proof.say("E‖W_t‖² = L2²‖W_0‖²E tr A⁻²/n + a²E tr(A⁻¹ − L2·A⁻²) for isotropic keys, since E A⁻² is a multiple of I")
     after = n * chi_square_moment(-1).subs(n, t - n + 1)
-    proof.say("L2 → 0, t ≥ n + 2: a²E tr(KKᵀ)⁻¹, and 1/((KKᵀ)⁻¹)_ii is χ² with t − n + 1 degrees of freedom (Wishart)")
-    proof.equal("n·E[1/χ²_{t−n+1}]", after, n / (t - n - 1))
+    proof.say("L2 → 0: W_t → W_0(I − KK⁺) + VK⁺, and E‖VK⁺‖² = a²E tr(KKᵀ)⁺, whose trace is tr(KKᵀ)⁻¹ if t ≥ n, else")
+    proof.say("tr(KᵀK)⁻¹; 1/((KKᵀ)⁻¹)_ii is χ² with t−n+1 degrees of freedom, 1/((KᵀK)⁻¹)_jj with n−t+1 (Wishart)")
+    proof.equal("n·E[1/χ²_{t−n+1}], t ≥ n + 2", after, n / (t - n - 1))
+    before = t * chi_square_moment(-1).subs(n, n - t + 1)
+    proof.equal(
+        "t·E[1/χ²_{n−t+1}], t ≤ n − 2: the law's second term again", before, (law - law.subs(LENGTH, 0)) / LENGTH
+    )
+    proof.say("for t = n − 1, n, n + 1 there are 2, 1, 2 degrees of freedom, and E[1/χ²_d] = ∞ (T3b.threshold)")
     for size, edits in ((9, 4), (9, 7), (9, 11), (9, 40)):
         formula = law if edits < size else LENGTH * after
         exact = formula.subs({n: size, t: edits, START: sympy.Rational(3, 2), LENGTH: sympy.Rational(4, 5)})
@@ -170,8 +194,8 @@ def check_double_descent(law: sympy.Expr) -> Evidence:
 def claims() -> tuple[Claim[Any], ...]:
     """T3b: what is exact, then what is a mean field."""
     given = (
-        "keys independent N(0, I_n), independent of W_0 ≠ 0, L2 → 0 (the limit rule Δ = r(Qk)ᵀ/kᵀQk, Q the projector "
-        "off past keys)"
+        "keys N(0, I_n), each independent of all before it (W_0 ≠ 0 and earlier keys and values), L2 → 0 (up to t = n "
+        "the rule Δ = r(Qk)ᵀ/kᵀQk, Q the projector off past keys)"
     )
     descent = START * (n - t) / n + LENGTH * t / (n - t - 1)
     law = 2 / n + SLOPE * (n - 2 - t) + (1 - 2 / n - SLOPE * (n - 2)) * PRODUCT
@@ -179,7 +203,7 @@ def claims() -> tuple[Claim[Any], ...]:
         Claim(
             "T3b.exact", "T3b", Kind.PROVED,
             f"Accumulating hard writes, {given}, v = θ(Wk + δ), θ > 0 constant, E[δ·Wk] = E[δ·WQk] = 0 and "
-            "E‖δ‖² = c²‖Wk‖² given k and the past: for t ≤ n − 2, E‖W_t‖²/‖W_0‖² = "
+            "E‖δ‖² = c²‖Wk‖² given k and the past: for n ≥ 3, t ≤ n − 2, E‖W_t‖²/‖W_0‖² = "
             "2/n + (1 − 2/n) Π_{i<t}(1 + c²/(n−2−i)) if θ = 1, and in general, with "
             "κ = (θ−1)² + θ²c², α = 2(1−θ)/(n(1+κ)): 2/n + α(n−2−t) + (1 − 2/n − α(n−2)) Π_{i<t}(1 + κ/(n−2−i)).",
             check_exact, Solved(law, gamma_product(n - 1)), Solved(law, gamma_product(n)),
@@ -189,15 +213,15 @@ def claims() -> tuple[Claim[Any], ...]:
             "T3b.threshold", "T3b", Kind.PROVED,
             "Under T3b.exact with κ = (θ−1)² + θ²c² > 0, n ≥ 3: E‖W_t‖² is finite for t ≤ n − 2 and infinite at "
             "t = n − 1 and n, an interpolation threshold (of the limit rule; every L2 > 0 keeps it "
-            "finite, T3b.polynomial).",
+            "finite for all t).",
             check_threshold, sympy.Integer(2), sympy.Integer(1), "it is finite up to t = n − 1",
         ),
         Claim(
             "T3b.double_descent", "T3b, P7", Kind.PROVED,
-            f"Accumulating hard writes, {given}, values independent of the keys and of each other, of mean 0 and "
-            "length a: E‖W_t‖² = ‖W_0‖²(n−t)/n + a²t/(n−t−1) for t ≤ n − 2 and a²n/(t−n−1) for t ≥ n + 2, "
-            "infinite between. An anchor on the values does not remove the threshold. For every L2 > 0, "
-            "isotropic keys: E‖W_t‖² = L2²‖W_0‖²E tr A_t⁻²/n + a²E tr(A_t⁻¹ − L2·A_t⁻²).",
+            f"Accumulating hard writes, {given}, W_0 fixed, n ≥ 2, values of mean 0 and length a > 0, independent of "
+            "each other and of all keys, later ones too: E‖W_t‖² = ‖W_0‖²(n−t)/n + a²t/(n−t−1) for t ≤ n − 2 and "
+            "a²n/(t−n−1) for t ≥ n + 2, infinite between. An anchor on the values does not remove the threshold. For "
+            "every L2 > 0, the same keys: E‖W_t‖² = L2²‖W_0‖²E tr A_t⁻²/n + a²E tr(A_t⁻¹ − L2·A_t⁻²).",
             check_double_descent, descent, descent.subs(n - t - 1, n - t), "a²t/(n−t) for a²t/(n−t−1)",
         ),
     )  # fmt: skip

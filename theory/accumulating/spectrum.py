@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 
+from theory.accumulating.mean_field import check_ridge, check_stream
 from theory.command import Misuse
 
 
@@ -46,7 +47,7 @@ def field(spectrum: ArrayLike, ridge: float, tau: ArrayLike) -> Field:
         The field; isotropic keys (σ_i = 1) have both rates equal to `growth_rate`.
 
     Raises:
-        Misuse: a negative eigenvalue, or a ridge that is not positive.
+        Misuse: a negative eigenvalue, a ridge that is not positive, or τ < 0.
 
     Source: T3b.spectrum.
 
@@ -54,11 +55,13 @@ def field(spectrum: ArrayLike, ridge: float, tau: ArrayLike) -> Field:
     (2.0, 6.0)
     """
     sigma = np.asarray(spectrum, dtype=np.float64)
-    if sigma.ndim != 1 or not np.all(sigma >= 0) or not np.any(sigma > 0):
-        raise Misuse("the keys' spectrum is not a list of eigenvalues >= 0 with one above 0; take it from Σ or PΣP")
-    if not ridge > 0:
-        raise Misuse(f"the ridge L2 is {ridge}; it must be positive, such as 10")
+    if sigma.ndim != 1 or not np.all((sigma >= 0) & (sigma < np.inf)) or not np.any(sigma > 0):
+        ends = f"{sigma.min(initial=np.inf):g} to {sigma.max(initial=-np.inf):g}"
+        raise Misuse(f"the keys' spectrum runs from {ends}; pass finite eigenvalues >= 0 of Σ or PΣP, one above 0")
+    check_ridge(len(sigma), ridge)
     t = np.asarray(tau, dtype=np.float64)
+    if not np.all((t >= 0) & (t < np.inf)):
+        raise Misuse(f"τ = {tau!r} is given; it must be at least 0 and finite")
     level = ridge + t[..., None] * sigma
     gain, first, second = (np.sum(part, axis=-1) for part in (sigma / level, sigma / level**2, (sigma / level) ** 2))
     slowed = (1 + gain) * (1 + ridge * first)
@@ -82,8 +85,8 @@ def field_at(spectrum: ArrayLike, ridge: float, edits: ArrayLike) -> Field:
     sigma = np.asarray(spectrum, dtype=np.float64)
 
     def root(t: float) -> float:
-        if not t >= 0:
-            raise Misuse(f"t = {t} edits are asked for; it must be at least 0")
+        if not 0 <= t < np.inf:
+            raise Misuse(f"t = {t} edits are asked for; it must be at least 0 and finite")
         # τ ≤ t, because s ≥ 0.
         found = optimize.brentq(lambda tau: float(field(sigma, ridge, tau).edits) - t, 0.0, t, xtol=1e-300, rtol=1e-14)
         return float(found)
@@ -94,7 +97,7 @@ def field_at(spectrum: ArrayLike, ridge: float, edits: ArrayLike) -> Field:
 def spectral_growth(spectrum: ArrayLike, ridge: float, c: float, steps: int) -> tuple[NDArray[np.float64], ...]:
     """What t edits make of E‖Wk‖² and of ‖W‖²_F for keys of any covariance: a mean-field approximation.
 
-        F_t/F_0 = ((1 + s_0)/(1 + s_t))^(c²),  F = E‖Wk‖²;      R_t = R_0 + c² ∫ F_t tr(ΣA_t⁻²)/(1 + s_t)² dt
+        F_t/F_0 = ((1 + s_0)/(1 + s_t))^(c²),  F = E‖Wk‖²;      R_t = R_0 + ∫ (norm_rate/readout_rate) dF_t
 
     Args:
         spectrum: (p,) Σ's eigenvalues, in key units squared.
@@ -106,13 +109,18 @@ def spectral_growth(spectrum: ArrayLike, ridge: float, c: float, steps: int) -> 
         F_t/F_0 and (R_t − R_0)/F_0, each (steps + 1,). R's excess is in units of F_0, because R_0/F_0 =
         ‖W_0‖²/tr(W_0ΣW_0ᵀ) is the memory's own; it is n/tr Σ where W_0 is isotropic.
 
+    Raises:
+        Misuse: as `field`, or c or the steps negative.
+
     Source: T3b.spectrum.
 
     >>> [part.round(6).tolist() for part in spectral_growth([1.0] * 8, 2.0, 0.0, 2)]
     [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
     """
+    check_stream(c, steps)
     found = field_at(spectrum, ridge, np.arange(steps + 1))
     readout = ((1 + found.gain[0]) / (1 + found.gain)) ** (c * c)
-    slope = c * c * readout * found.norm_rate
-    excess = np.concatenate(([0.0], np.cumsum((slope[1:] + slope[:-1]) / 2)))
+    # In F and not in t: a small ridge makes both rates a spike narrower than one edit, but never their ratio.
+    ratio = found.norm_rate / found.readout_rate
+    excess = np.concatenate(([0.0], np.cumsum((ratio[1:] + ratio[:-1]) / 2 * np.diff(readout))))
     return readout, excess
