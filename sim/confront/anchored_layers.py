@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator
+from torch import Generator, Tensor
 
+from sim.confront.anchored_streams import GROUP, batched_rome, blocks
 from sim.confrontation import Setting, confront
 from sim.editor import Edit, editor
 from sim.lowrank import apply_delta
-from sim.rules.rome import rome
 from sim.values.anchor_norm import anchor_norm
 from theory.claim import Claim
 
@@ -24,7 +24,8 @@ def layers_claim(seeds: int) -> Claim[Any]:
     edits = 15
 
     def samples(layers: int, m: int, n: int) -> NDArray[np.float64]:
-        return np.array([first_layer(layers, m, n, edits, seed) for seed in range(6 * seeds)])
+        groups = [range(6 * seeds)[at : at + GROUP] for at in range(0, 6 * seeds, GROUP)]
+        return np.array([norm for group in groups for norm in first_layers(layers, m, n, edits, group)])
 
     def predicted(layers: int, n: int, sign: int) -> float:
         return sum(1 + sign * last_layer(layers, n, t) for t in range(edits)) / (layers**2 * n)
@@ -48,16 +49,16 @@ def last_layer(layers: int, n: int, edits: int) -> float:
     return (1 - (1 - share * (2 - share) / n) ** edits) / (2 * layers - 1)
 
 
-def first_layer(layers: int, m: int, n: int, edits: int, seed: int) -> float:
-    """‖W_1‖²_F after some edits of one stream."""
-    generator = Generator().manual_seed(9500 + seed)
-    rule, anchor = editor(rome()), anchor_norm(1.0)
-    weights = [torch.zeros(m, n, dtype=torch.float64) for _ in range(layers)]
+def first_layers(layers: int, m: int, n: int, edits: int, seeds: range) -> list[float]:
+    """‖W_1‖²_F after some edits, of every seed's stream; the streams are blocks of one memory a layer."""
+    generators = [Generator().manual_seed(9500 + seed) for seed in seeds]
+    rule, anchor = editor(batched_rome(torch.eye(n * len(seeds), dtype=torch.float64))), anchor_norm(1.0)
+    weights = [torch.zeros(m * len(seeds), n * len(seeds), dtype=torch.float64) for _ in range(layers)]
     state = rule.init(weights[0])
     for _ in range(edits):
-        drawn = torch.randn(layers, n, 1, generator=generator, dtype=torch.float64)
-        keys = drawn / drawn.norm(dim=1, keepdim=True) * n**0.5
-        solved = torch.randn(m, 1, generator=generator, dtype=torch.float64)
+        drawn = [draw(layers, m, n, generator) for generator in generators]
+        keys = [torch.block_diag(*(asked[0][i] for asked in drawn)) for i in range(layers)]
+        solved = torch.block_diag(*(value for _, value in drawn))
         asked = Edit(keys[-1], weights[-1] @ keys[-1], solved)
         residual = anchor.update(asked, (), weights[-1])[0].residuals
         for i, weight in enumerate(weights):
@@ -65,4 +66,11 @@ def first_layer(layers: int, m: int, n: int, edits: int, seed: int) -> float:
             delta, _, _ = rule.write(Edit(keys[i], read, read + part), state, weight)
             weights[i] = apply_delta(weight, delta)
             residual = residual - part
-    return float(weights[0].square().sum())
+    return [float(block.square().sum()) for block in blocks(weights[0], len(seeds))]
+
+
+def draw(layers: int, m: int, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """(layers, n, 1) isotropic keys of length √n and a solved value (m, 1)."""
+    drawn = torch.randn(layers, n, 1, generator=generator, dtype=torch.float64)
+    solved = torch.randn(m, 1, generator=generator, dtype=torch.float64)
+    return drawn / drawn.norm(dim=1, keepdim=True) * n**0.5, solved

@@ -70,3 +70,9 @@ def test_misuse_is_named():
         trimmed_lognormal(1.0, 0.1, 1.0)
     with pytest.raises(Misuse, match="0 pilots"):
         plateau_uncertainty(0.1, 0)
+    with pytest.raises(Misuse, match="cv 1e-09"):
+        trimmed_lognormal(1.0, 1e-9)
+    with pytest.raises(Misuse, match=r"share is 0\.99"):
+        trimmed_normal(1.0, 0.1, 0.99)
+    with pytest.raises(Misuse, match="change of -2"):
+        plateau_shift(-2.0)

@@ -126,6 +126,21 @@ def test_keys_orthogonal_to_the_rows_make_the_norm_climb_at_every_edit():
     np.testing.assert_allclose(np.diff(norms), a**2, rtol=1e-9)
 
 
+@pytest.mark.claim("T5.bounded")
+def test_keys_of_one_law_keep_the_mean_bounded_even_where_they_span_too_little():
+    """All streams of two keys in a plane of R³: the mean of what they reach contracts, the rest stays."""
+    rng, W, _ = scene(8)
+    keys = np.array([[1.0, 0.0, 0.0, 0.0], [0.6, 0.8, 0.0, 0.0]])
+    mu = np.linalg.eigvalsh(sum(np.outer(k, k) for k in keys)[:2, :2] / 2)[0]
+    start, states = np.sum(W**2), [W]
+    for _ in range(8):
+        v = rng.normal(size=3)
+        states = [write(state, k, v / np.linalg.norm(v), np.eye(4)) for state in states for k in keys]
+        mean = np.mean([np.sum(state**2) for state in states])
+        assert mean <= np.sum(W[:, 2:] ** 2) + max(start - np.sum(W[:, 2:] ** 2), 1 / mu)
+    assert all(np.array_equal(state[:, 2:], W[:, 2:]) for state in states)
+
+
 @pytest.mark.claim("T5.single_edit")
 def test_a_hard_anchored_write_keeps_the_direction_and_a_soft_one_does_not():
     rng, W, M = scene(6)
@@ -138,6 +153,14 @@ def test_a_hard_anchored_write_keeps_the_direction_and_a_soft_one_does_not():
 
 
 def test_misuse_is_named():
+    with pytest.raises(Misuse, match="anchor is -1"):
+        plateau(-1.0, 5)
+    with pytest.raises(Misuse, match="anchor is nan"):
+        worst_case(1.0, math.nan, 1.0, 1.0)
+    with pytest.raises(Misuse, match="of -1"):
+        worst_case(-1.0, 1.0, 1.0, 1.0)
+    with pytest.raises(Misuse, match=r"shares \(2,\) and sizes \(3,\)"):
+        worst_case(1.0, 1.0, [1.0, 1.0], [1.0, 1.0, 1.0])
     with pytest.raises(Misuse, match="key dimension is 2"):
         plateau(1.0, 2)
     with pytest.raises(Misuse, match="key dimension is 1"):

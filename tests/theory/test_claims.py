@@ -13,7 +13,7 @@ from theory.provers.step import Prover
 
 FALSE = {
     "T1.frobenius_counterexample", "T3.no_growth_unweighted", "T4.rect_witness", "T4.ridge_mismatch",
-    "T5.batch_additive", "T5.drop_selective", "T5.layers_counterexample", "T5.short_keys",
+    "T5.batch_additive", "T5.batch_drop", "T5.drop_selective", "T5.layers_counterexample", "T5.short_keys",
 }  # fmt: skip
 CONDITIONAL = {
     "T3.conditional", "T3b.anchored", "T4.increment_controls", "T4.mask", "T4.prune_scale", "T4.rect",

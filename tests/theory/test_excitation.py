@@ -167,7 +167,28 @@ def test_too_few_keys_bound_nothing():
     assert plateau_interval(found, 1.0, 1.0)[1] == math.inf
 
 
+@pytest.mark.claim("T5.excitation_numbers")
+@pytest.mark.parametrize(("mean", "count"), [(0.006, 12), (0.02, 12), (1e-3, 30), (1.0, 5), (1 - 1e-12, 5)])
+def test_chernoffs_limit_is_found_where_it_lies_many_decades_below_the_mean(mean, count):
+    low = chernoff_low(mean, count, 0.05)
+    assert 0 <= low < mean
+    if low > 0:
+        assert count * bernoulli_divergence(mean, low) == pytest.approx(-math.log(0.05), rel=1e-9)
+
+
 def test_misuse_is_named():
+    with pytest.raises(Misuse, match=r"keys \(3,\)"):
+        excitation(np.ones(3))
+    with pytest.raises(Misuse, match="1 entries of the keys"):
+        excitation(np.array([[1.0, math.nan]]))
+    with pytest.raises(Misuse, match=r"shape \(3, 3\) does not fit keys of dimension 2"):
+        excitation(np.eye(2), metric=np.eye(3))
+    with pytest.raises(Misuse, match="over 0 numbers"):
+        chernoff_low(0.5, 0, 0.1)
+    with pytest.raises(Misuse, match="anchor of -1"):
+        plateau_interval(Excitation(0.1, 0.0, 0.2, 3, 4), -1.0, 1.0)
+    with pytest.raises(Misuse, match="and -1 edits"):
+        frame_norm([1.0], [1.0], [0.0], -1)
     with pytest.raises(Misuse, match="1 keys at confidence"):
         excitation(np.ones((2, 1)))
     with pytest.raises(Misuse, match="1 keys are zero"):

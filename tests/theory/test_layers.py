@@ -126,3 +126,16 @@ def test_anchoring_the_sum_bounds_all_layers(p):
 def test_misuse_is_named():
     with pytest.raises(Misuse, match="1 layers"):
         early_layer_rate(1.0, 1, 1.0)
+
+
+@pytest.mark.claim("T5.layers_counterexample")
+def test_soft_layers_grow_too_by_their_share_of_the_residual():
+    """MEMIT's writes, p = 2, all signs of keys and of values: layer 1 moves by η_1/2 of r."""
+    rng, a, s = np.random.default_rng(7), 1.3, 0.8
+    first, last = rng.normal(size=(2, 1)), rng.normal(size=(2, 1))
+    eta, grown = s / (1 + s), []
+    for one, two, axis, sign in itertools.product((1, -1), (1, -1), (0, 1), (1, -1)):
+        residual = sign * a * np.eye(2)[axis][:, None] - last * two * np.sqrt(s)
+        after = first + eta * residual / 2 * one / np.sqrt(s)
+        grown.append(np.sum(after**2) - np.sum(first**2))
+    assert np.mean(grown) == pytest.approx(eta**2 / 4 * (a**2 + s * np.sum(last**2)) / s, rel=1e-10)

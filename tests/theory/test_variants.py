@@ -1,25 +1,25 @@
-"""Batches, one-sided scaling, drops, soft plateaus and adversaries, by writes made in numbers and exhaustive laws."""
+"""Batches, one-sided scaling, drops and soft plateaus, by writes made in numbers and exhaustive laws."""
 
 import itertools
 import math
 
+import mpmath
 import numpy as np
 import pytest
-from scipy import integrate, linalg, stats
+from scipy import integrate, stats
 
-from theory.anchoring import adversary_proofs, batch_proofs, variants_proofs
+from theory.anchoring import batch_proofs, variants_proofs
 from theory.anchoring.plateaus import batch_plateau, plateau, soft_plateau, soft_relaxation, worst_case
 from theory.claim import Verdict, examine
 from theory.command import Misuse
 
-CLAIMS = (*batch_proofs.claims(), *variants_proofs.claims(), *adversary_proofs.claims())
-FALSE = {"T5.batch_additive", "T5.drop_selective", "T5.short_keys"}
+CLAIMS = (*batch_proofs.claims(), *variants_proofs.claims())
+FALSE = {"T5.batch_additive", "T5.drop_selective"}
 
 
 @pytest.mark.claim(
     "T5.batch", "T5.batch_contraction", "T5.batch_worst_case", "T5.batch_hard", "T5.batch_additive", "T5.batch_plateau",
     "T5.one_sided", "T5.drop", "T5.drop_selective", "T5.soft_plateau", "T5.soft_numbers", "T5.numbers",
-    "T5.attained_any", "T5.sharp_attained", "T5.short_keys",
 )  # fmt: skip
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_every_claim_is_decided_and_its_twin_rejected(claim):
@@ -226,54 +226,28 @@ def test_limits_of_the_soft_plateau():
         batch_plateau(1.0, 8, 7)
 
 
-@pytest.mark.claim("T5.attained_any")
-@pytest.mark.parametrize(("m", "n"), [(5, 3), (3, 3), (1, 2), (2, 5)])
-def test_every_shape_attains_the_worst_case_after_one_edit(m, n):
-    rng = np.random.default_rng(14)
-    W, a, norms = rng.normal(size=(m, n)), 1.5, []
-    k = rng.normal(size=n)
-    left = W - np.outer(W @ k, k) / (k @ k)
-    v = left @ rng.normal(size=n)
-    W = left + a * np.outer(v / np.linalg.norm(v), k) / (k @ k)
-    for _ in range(30):
-        k = linalg.null_space(W, rcond=1e-9)[:, 0] * 2
-        v = W @ rng.normal(size=n)
-        W = W + np.outer(a * v / np.linalg.norm(v) - W @ k, k) / (k @ k)
-        norms.append(np.sum(W**2))
-    np.testing.assert_allclose(np.diff(norms), a**2 / 4, rtol=1e-7)
+@pytest.mark.claim("T5.batch_worst_case")
+def test_equal_requests_at_short_keys_come_as_close_to_the_bound_as_one_likes():
+    u, short, a = 4, 1e-3, 1.5
+    K, V = np.zeros((3, u)), np.zeros((2, u))
+    K[0], V[0] = short, a
+    W = np.zeros((2, 3))
+    W[0, 0] = a / (2 + u * short**2) / short
+    gained = np.sum(write(W, K, V, np.eye(3), soft=True) ** 2) - np.sum(W**2)
+    assert u * a**2 / 2 * (1 - 1e-5) < gained <= u * a**2 / 2
 
 
-@pytest.mark.claim("T5.sharp_attained")
-@pytest.mark.parametrize("eta", [0.9, 0.5, 0.1])
-def test_the_sharp_bound_is_attained_edit_after_edit(eta):
-    m, n, a, s = 2, 4, 1.5, 3.0
-    centre, W, gains = (1 - eta) / (2 - eta) * a, np.zeros((m, n)), []
-    for _ in range(120):
-        left, sigma, right = np.linalg.svd(W)
-        top = sigma[0] * math.sqrt(s)
-        if top < centre:
-            k, v = math.sqrt(s) * right[0], a * left[:, 0]
-        else:
-            lean = centre / top
-            k = math.sqrt(s) * (lean * right[0] + math.sqrt(1 - lean**2) * right[-1])
-            v = a * (W @ k) / np.linalg.norm(W @ k)
-        after = W + eta * np.outer(v - W @ k, k) / s
-        gains.append(np.sum(after**2) - np.sum(W**2))
-        W = after
-    best = eta * a**2 / ((2 - eta) * s)
-    np.testing.assert_allclose(gains[-100:], best, rtol=1e-7)
-    assert max(gains) <= best * (1 + 1e-9)
+@pytest.mark.claim("T5.drop_selective")
+def test_dropped_edits_hold_a_norm_above_the_bound_for_ever():
+    W = 5 * np.eye(2)
+    for k in np.eye(2):
+        assert 2 * np.linalg.norm(W @ k) > 2.0  # a = 1, γ = 2: dropped
+    assert np.sum(W**2) > 1.0 / 0.5  # a²E[1/s]/μ
 
 
-@pytest.mark.claim("T5.short_keys")
-def test_shrinking_keys_beat_a_fixed_share_and_not_memit():
-    eta, a, W = 0.5, 1.0, np.array([[1.0, 0.0]])
-    for _ in range(10):
-        k = np.array([(1 - eta) * a / ((2 - eta) * W[0, 0]), 0.0])
-        W = W + eta * np.outer(a - W @ k, k) / (k @ k)
-    assert W[0, 0] == pytest.approx(2.0**10, rel=1e-9)
-    W = np.array([[1.0, 0.0]])
-    for t in range(1, 11):
-        k = np.array([[a / (2 * W[0, 0])], [0.0]])
-        W = write(W, k, np.array([[a]]), np.eye(2), soft=True)
-        assert np.sum(W**2) <= 1 + t / 2
+@pytest.mark.claim("T5.soft_numbers")
+@pytest.mark.parametrize(("n", "ridge"), [(1, 1e-6), (2, 1e-12), (3, 1e-12), (2, 1e9)])
+def test_the_soft_plateau_keeps_its_digits_in_few_dimensions_and_at_extreme_ridges(n, ridge):
+    first, second = (variants_proofs.chi_square_route(power, n, ridge) for power in (1, 2))
+    exact = n * first / (second + 2 * mpmath.mpf(ridge) * first)
+    assert soft_plateau(1.0, n, ridge) == pytest.approx(float(exact), rel=1e-9)

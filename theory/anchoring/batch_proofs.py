@@ -91,7 +91,8 @@ def check_batch_contraction(asserted: BatchContraction) -> Evidence:
     proof.equal("Π·X", span @ X, X)
     proof.equal("tr Π", span.trace(), u)
     proof.say("vᵀΠv = ‖Πv‖² ≥ (x̂·Πv)² = (x̂·v)² for each key: a batch excites no less than any one of its keys")
-    proof.say("isotropic keys, M = I: E Π commutes with every rotation, so it is q·I as E k̂k̂ᵀ is, n q = tr Π = u")
+    proof.say("(MEMIT's too: X(I + H)⁻¹Xᵀ = I − (I + XXᵀ)⁻¹ falls in no direction when a key joins, as XXᵀ does not)")
+    proof.say("OK and K of one law for every rotation O, M = I: OᵀE[Π]O = E Π: it is q·I as E k̂k̂ᵀ is, n q = tr Π = u")
     share = prove_isotropy(proof) * u
     norm = Y.norm_sq(share * a.eye("n")) / Y.norm_sq() * NORM
     proof.equal("E R' = R − E tr(YΠYᵀ) + E tr(VH⁻¹Vᵀ)", NORM - norm + ADDED, asserted.isotropic)
@@ -128,6 +129,11 @@ def check_batch_worst_case(ridge: sympy.Expr) -> Evidence:
     eta = s / (1 + s)
     proof.equal("one key: T5.sharp's η/((2−η)s)", eta / ((2 - eta) * s), 1 / (ridge + s))
     proof.equal("its supremum over keys, s → 0", sympy.limit(eta / ((2 - eta) * s), s, 0), 1 / sympy.sympify(ridge))
+    count = sympy.Symbol("u", positive=True)
+    equal = count * LENGTH / (ridge + count * s)
+    proof.say("u equal requests (k, v) at a W with Wk = v/(c + us): V Z = v 1ᵀ/(c + us) = YX, nothing is taken away")
+    proof.equal("Z1 = 1/(c + us): (cI + s11ᵀ)1", ridge + s * count, ridge + count * s)
+    proof.equal("so the change is u a²/(c + us); its supremum", sympy.limit(equal, s, 0), count * LENGTH / ridge)
     return proof.evidence("a²/2 an edit", f"a²/({ridge}) an edit")
 
 
@@ -137,8 +143,8 @@ def check_batch_hard(factor: int) -> Evidence:
     gap, values = sympy.symbols("tr(V(D−G)Vᵀ) tr(VGVᵀ)", real=True)
     total, reads = sympy.Symbol("tr D", positive=True), sympy.Symbol("tr(WK·G·(WK)ᵀ)", nonnegative=True)
     proof = Proof()
-    proof.say("G = H⁻¹; D diagonal: tr(VDVᵀ) = Σ D_i‖v_i‖² = a² tr D; D − G ≥ 0 makes tr(V(D−G)Vᵀ) ≥ 0")
-    given = [sympy.Eq(values + gap, LENGTH * total), gap >= 0]
+    proof.say("G = H⁻¹; D diagonal: tr(VDVᵀ) = Σ D_i‖v_i‖² ≤ a² tr D; D − G ≥ 0 makes tr(V(D−G)Vᵀ) ≥ 0")
+    given = [values + gap <= LENGTH * total, gap >= 0]
     proof.follows("the change tr(VGVᵀ) − tr(WK·G·(WK)ᵀ)", given, values - reads <= factor * LENGTH * total)
     proof.say("D = λmax(G)·I is one such D; D_i = Σ_j |G_ij| another, as D − G is then diagonally dominant; for u = 2:")
     size = sympy.Symbol("|G12|", nonnegative=True)
@@ -205,7 +211,7 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T5.batch", "P7, T2", Kind.PROVED,
-            "A batch of u values V at keys K, H = KᵀMK, M positive definite, changes ‖W‖²_{M⁻¹} by tr(VH⁻¹Vᵀ) − "
+            "A batch of u values V (any) at keys K, H = KᵀMK, M positive definite, changes ‖W‖²_{M⁻¹} by tr(VH⁻¹Vᵀ) − "
             "tr(WK H⁻¹(WK)ᵀ) if it is hard (K of full column rank), and by tr(VTVᵀ) − tr(WKT(WK)ᵀ) − ‖(V−WK)T‖²_F, "
             "T = (I+H)⁻¹, if it is MEMIT's (any K).",
             check_batch, batch, replace(batch, soft=SOFT_VALUES - SOFT_READS),
@@ -213,24 +219,27 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T5.batch_contraction", "P7, T2", Kind.PROVED,
-            "Anchored batches, keys of each independent of the past, M positive definite: hard batches (K of full rank "
-            "almost surely) at isotropic keys, M = I, have E R' = (1 − u/n)R + E tr(VH⁻¹Vᵀ), and any batch excites no "
-            "less than one of its keys; MEMIT's with E[X(I+H)⁻¹Xᵀ] ≥ μI, X = M^(1/2)K, have "
-            "E R' ≤ (1−μ)R + u a², μ ≤ u/n, for every direction of the values.",
+            "Batches with every value anchored (none dropped), keys of each independent of the past, M positive "
+            "definite: hard batches (K of full column rank almost surely) of jointly rotation-invariant keys (as "
+            "independent isotropic ones), M = I, have E R' = (1 − u/n)R + E tr(VH⁻¹Vᵀ), and any batch excites no less "
+            "than one of its keys; MEMIT's with E[X(I+H)⁻¹Xᵀ] ≥ μI, X = M^(1/2)K, have E R' ≤ (1−μ)R + u a², μ ≤ u/n, "
+            "for every direction of the values.",
             check_batch_contraction, contraction, replace(contraction, soft=(1 - EXCITATION) * NORM + LENGTH * u / 2),
             "MEMIT's batches add at most u a²/2 and keep the factor 1 − μ",
         ),
         Claim(
             "T5.batch_worst_case", "P7, T2", Kind.PROVED,
-            "MEMIT with NAS in any batches, A = λC fixed, any keys (short, collinear, repeated), any directions of the "
-            "values: a batch changes ‖W‖²_A by at most tr(V(2I+H)⁻¹Vᵀ) ≤ u a²/2, so after N edits ‖W‖²_A ≤ ‖W_0‖²_A + "
-            "N a²/2; no s_min is needed, and a²/2 is the supremum over keys.",
+            "MEMIT with NAS in batches of anchored values only (dropped requests leave the batch: T5.batch_drop), "
+            "A = λC fixed, any keys (short, collinear, repeated), any directions of the values: a batch changes ‖W‖²_A "
+            "by at most tr(V(2I+H)⁻¹Vᵀ) ≤ u a²/2, so after N edits ‖W‖²_A ≤ ‖W_0‖²_A + N a²/2; no s_min is needed, and "
+            "u a²/2 is the supremum over W and keys, approached by u equal requests at short keys.",
             check_batch_worst_case, sympy.Integer(2), sympy.Integer(3), "tr(V(3I+H)⁻¹Vᵀ), a third of a² an edit",
         ),
         Claim(
             "T5.batch_hard", "P7, T2", Kind.PROVED,
-            "A hard batch of anchored values changes ‖W‖²_{M⁻¹} by at most a² tr D for every diagonal D ≥ H⁻¹, such as "
-            "u a² λmax(H⁻¹) or a² Σ_ij |(H⁻¹)_ij|; attained by two keys of equal s with WK = 0 and opposite values.",
+            "A hard batch of values no longer than a, K of full column rank, changes ‖W‖²_{M⁻¹} by at most a² tr D for "
+            "every diagonal D ≥ H⁻¹, such as u a² λmax(H⁻¹) or a² Σ_ij |(H⁻¹)_ij|; both attained by two keys of one s "
+            "at an acute angle (kᵀMk' > 0) with WK = 0 and opposite values of length a.",
             check_batch_hard, 1, 2, "it adds twice that in the attained case",
         ),
         Claim(
@@ -242,9 +251,9 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T5.batch_plateau", "P7, T2", Kind.PROVED,
-            "NAS, hard batches of u ≤ n − 2 keys N(0, I_n) independent of the past and of each other, M = I, values "
-            "with E[VᵀV | K, W] = a²I: E R_t tends to R∞ = a²n/(n − u − 1), which grows with the batch and has a pole "
-            "at u = n − 1.",
+            "NAS (no request dropped), hard batches of u ≤ n − 2 keys N(0, I_n) independent of the past and of each "
+            "other, M = I, values with E[VᵀV | K, W] = a²I: E R_t tends to R∞ = a²n/(n − u − 1), which grows with the "
+            "batch and has a pole at u = n − 1.",
             check_batch_plateau, plateau, LENGTH * n / (n - u), "R∞ = a²n/(n − u)",
         ),
     )  # fmt: skip

@@ -40,7 +40,7 @@ def excitation(
     Args:
         keys: (n, N) independent keys of one law, as columns, N ≥ 2, none of them zero.
         metric: M (n, n), positive definite; None is M = I.
-        shares: (N,) written shares η in (0, 1], or one for all.
+        shares: (N,) written shares η in (0, 1], one law with their keys (as MEMIT's s/(1+s)), or one for all.
         confidence: level of [low, high]; each end fails with probability at most (1 − confidence)/2.
 
     Returns:
@@ -49,16 +49,23 @@ def excitation(
         in the bottom direction of the first half, or 1/n.
 
     Raises:
-        Misuse: fewer than two keys, a zero key, a share outside (0, 1], a singular metric, or a level outside (0, 1).
+        Misuse: keys that are no matrix of finite numbers, fewer than two of them, a zero key, a share outside (0, 1],
+            a metric that is singular or does not fit, or a level outside (0, 1).
 
     Source: T5.excitation_interval, T5.excitation_bias.
 
     >>> excitation(np.eye(2)[:, [0, 1] * 200]).mu
     0.5
     """
-    k = np.asarray(keys, dtype=np.float64)
+    k, share = np.asarray(keys, dtype=np.float64), np.asarray(shares, dtype=np.float64)
+    if k.ndim != 2 or k.shape[0] < 1 or share.shape not in ((), k.shape[1:]):
+        raise Misuse(
+            f"keys {k.shape} with shares {share.shape} are given; pass keys as columns (n, N), one share for each"
+        )
+    if not np.all(np.isfinite(k)):
+        raise Misuse(f"{int(np.sum(~np.isfinite(k)))} entries of the keys are NaN or infinite; pass finite keys")
     n, count = k.shape
-    share = np.broadcast_to(np.asarray(shares, dtype=np.float64), (count,))
+    share = np.broadcast_to(share, (count,))
     if count < 2 or not 0 < confidence < 1:
         raise Misuse(f"{count} keys at confidence {confidence} give no interval; use two keys and a level in (0, 1)")
     if not (np.all(share > 0) and np.all(share <= 1)):
@@ -83,7 +90,9 @@ def whitened_directions(keys: NDArray[np.float64], metric: ArrayLike | None) -> 
         raised = keys
     else:
         m = np.asarray(metric, dtype=np.float64)
-        if not np.allclose(m, m.T) or np.linalg.eigvalsh(m)[0] <= 0:
+        if m.shape != (len(keys), len(keys)):
+            raise Misuse(f"a metric M of shape {m.shape} does not fit keys of dimension {len(keys)}; pass M (n, n)")
+        if not np.all(np.isfinite(m)) or not np.allclose(m, m.T) or np.linalg.eigvalsh(m)[0] <= 0:
             raise Misuse("the metric M is not symmetric and positive definite; pass C⁻¹ or (λC)⁻¹")
         raised = np.linalg.cholesky(m).T @ keys
     lengths = np.linalg.norm(raised, axis=0)
@@ -98,6 +107,8 @@ def bernoulli_divergence(x: float, y: float) -> float:
     >>> bernoulli_divergence(0.5, 0.5)
     0.0
     """
+    if not (0 <= x <= 1 and y > 0 and (y < 1 or x == y == 1)):
+        raise Misuse(f"a divergence of {x} from {y} is asked for; x lies in [0, 1] and y in (0, 1)")
     first = x * math.log(x / y) if x > 0 else 0.0
     return first + ((1 - x) * math.log((1 - x) / (1 - y)) if x < 1 else 0.0)
 
@@ -115,18 +126,27 @@ def chernoff_low(mean: float, count: int, risk: float) -> float:
     Returns:
         The limit, at or below the mean; 0 for a mean of 0.
 
+    Raises:
+        Misuse: a mean above 1 or no number, no sample, or a risk outside (0, 1).
+
     Source: T5.excitation_interval (Chernoff 1952, Hoeffding 1963).
 
     >>> round(chernoff_low(1.0, 10, 0.1), 4)
     0.7943
     """
+    if not (mean <= 1 + 1e-12 and count >= 1 and 0 < risk < 1):
+        raise Misuse(
+            f"a mean of {mean} over {count} numbers at risk {risk}; give a mean in [0, 1], N ≥ 1, a risk in (0, 1)"
+        )
     if mean <= 0:
         return 0.0
-    level = math.log(1 / risk) / count
-    least = max(mean * math.exp(-(level + 1) / mean), 1e-300)  # KL(mean‖y) > level there, unless it is out of range
-    if bernoulli_divergence(mean, least) <= level:
-        return 0.0
-    return float(optimize.brentq(lambda y: bernoulli_divergence(mean, y) - level, least, mean, xtol=1e-300, rtol=1e-14))
+    mean, level = min(mean, 1.0), math.log(1 / risk) / count
+
+    def excess(depth: float) -> float:
+        return bernoulli_divergence(mean, mean * math.exp(-depth)) - level
+
+    deepest = min((level + 1) / mean, math.log(mean) + 690)  # KL > level at the first; the second is the floats' end
+    return mean * math.exp(-optimize.brentq(excess, 0.0, deepest, xtol=1e-14)) if excess(deepest) > 0 else 0.0
 
 
 def chernoff_high(mean: float, count: int, risk: float) -> float:
@@ -153,11 +173,16 @@ def plateau_interval(measured: Excitation, anchor: float, inverse_s: float) -> t
     Returns:
         Both limits; the second is infinite where the sample excludes no excitation (always for N < n).
 
+    Raises:
+        Misuse: an anchor or an E[1/s] that is not positive and finite.
+
     Source: T5.bounded, T5.excitation_interval.
 
     >>> plateau_interval(Excitation(0.2, 0.1, 0.25, 100, 4), 1.0, 1.0)
     (4.0, 10.0)
     """
+    if not (0 < anchor < math.inf and 0 < inverse_s < math.inf):
+        raise Misuse(f"an anchor of {anchor} and E[1/s] of {inverse_s} are given; both are positive and finite")
     added = anchor * anchor * inverse_s
     return added / measured.high, added / measured.low if measured.low > 0 else math.inf
 
@@ -177,7 +202,7 @@ def frame_norm(rates: ArrayLike, ceilings: ArrayLike, start: ArrayLike, edits: i
         (edits + 1,) the mean norm: it climbs by about a²E[1/s] per edit until its axes are met, each after 1/μ_i.
 
     Raises:
-        Misuse: rates that are negative or do not sum to 1.
+        Misuse: rates that are negative or do not sum to 1, negative squared norms, or shapes that do not fit.
 
     Source: T5.spectrum; hard writes, any directions of the values.
 
@@ -185,6 +210,12 @@ def frame_norm(rates: ArrayLike, ceilings: ArrayLike, start: ArrayLike, edits: i
     [0.0, 1.0, 1.5]
     """
     rate, ceiling, first = (np.asarray(part, dtype=np.float64) for part in (rates, ceilings, start))
+    if not rate.shape == ceiling.shape == first.shape == (rate.size,) or edits < 0:
+        raise Misuse(
+            f"shapes {rate.shape}, {ceiling.shape}, {first.shape} and {edits} edits; pass three vectors, t ≥ 0"
+        )
+    if not (np.all(ceiling >= 0) and np.all(first >= 0)):
+        raise Misuse(f"squared norms down to {min(ceiling.min(), first.min())} are given; they are not negative")
     if np.any(rate < 0) or not math.isclose(float(rate.sum()), 1.0, rel_tol=1e-9):
         raise Misuse(f"the rates sum to {float(rate.sum())} and are at least {float(rate.min())}; give probabilities")
     left = (1 - rate)[:, None] ** np.arange(edits + 1)

@@ -13,6 +13,7 @@ import sympy
 
 from theory.anchoring.excitation import (
     Excitation,
+    bernoulli_divergence,
     chernoff_high,
     chernoff_low,
     excitation,
@@ -99,6 +100,7 @@ def check_bias(sign: int) -> Evidence:
     """E λ_min(sample) ≤ μ: concavity, and an exact sample law."""
     proof = Proof()
     proof.say("q the bottom eigenvector of E A: λ_min(Ā) ≤ qᵀĀq for every sample, and E qᵀĀq = qᵀ(E A)q = μ")
+    proof.say("1/x is convex: E[1/λ_min(Ā)] ≥ 1/E λ_min(Ā) ≥ 1/μ (Jensen)")
     proof.say("keys on two axes with probabilities p, 1 − p, N draws: λ_min(Ā) = min(j, N − j)/N, j ~ Bin(N, p)")
     for p, count in ((sympy.Rational(1, 2), 4), (sympy.Rational(1, 3), 5), (sympy.Rational(1, 10), 12)):
         mean = sum(sympy.binomial(count, j) * p**j * (1 - p) ** (count - j) * sympy.Rational(min(j, count - j), count)
@@ -148,6 +150,8 @@ def check_excitation_numbers(limits: Limits) -> Evidence:
                 spent = count * (x * mpmath.log(x / y) + (1 - x) * mpmath.log((1 - x) / (1 - y)))
             proof.agree(f"x = {mean}, N = {count}: N KL(x‖{name}) = log(1/{risk})", spent, -mpmath.log(risk), 1e-10)
             proof.holds(f"{name} lies on its side of the mean", (limit < mean) == (name == "low"))
+    proof.agree("KL(0‖y) = −log(1 − y) at y = 3/10", bernoulli_divergence(0.0, 0.3), -mpmath.log(1 - mpmath.mpf(0.3)))
+    proof.holds("a limit below every float is 0: x = 1e-6, N = 100", low(1e-6, 100, 0.05) == 0.0)
     for p, count in ((0.5, 30), (0.1, 40)):
         missed = misses(p, count)
         proof.holds(f"two axes, p = {p}, N = {count}: exact probability of a miss {missed} ≤ 0.05", 0 < missed <= 0.05)
@@ -195,23 +199,25 @@ def claims() -> tuple[Claim[Any], ...]:
         ),
         Claim(
             "T5.spectrum", "P7", Kind.COMPUTED,
-            "NAS, hard writes, keys independent of the past, E x̂x̂ᵀ = Σ μ_i q_i q_iᵀ: with E[v | k, W] = 0 the mean "
-            "weight forgets its start by 1 − μ_i an edit in direction q_i; for keys on n axes and any values E‖W_t‖² = "
-            "Σ c_i + (1−μ_i)^t(S_i − c_i), c_i = a²E_i[1/s], which frame_norm computes: every direction needs 1/μ_i "
-            "edits, yet the limit Σ c_i over excited axes does not depend on μ.",
+            "NAS, hard writes, keys of one law, independent of the past, P(k = 0) = 0, E[1/s] finite, E x̂x̂ᵀ = Σ μ_i "
+            "q_i q_iᵀ: with E[v | k, W] = 0 the mean weight forgets its start by 1 − μ_i an edit in direction q_i; for "
+            "keys on n axes and any values E‖W_t‖²_{M⁻¹} = Σ c_i + (1−μ_i)^t(S_i − c_i), c_i = a²E_i[1/s], which "
+            "frame_norm computes: every direction needs 1/μ_i edits, yet the limit, Σ c_i over excited axes and S_i "
+            "over the others, does not depend on μ.",
             check_spectrum, 1, 2, "the norm's share of direction i falls by (1 − μ_i)² an edit",
         ),
         Claim(
             "T5.excitation_bias", "P7", Kind.PROVED,
-            "The excitation of a sample of independent keys is biased downwards, E λ_min ≤ μ, so a plateau a²E[1/s]/μ "
-            "from it errs on the high side; N < n keys show μ = 0 whatever the law: no bound.",
+            "The excitation of a sample of independent keys is biased downwards, E λ_min ≤ μ, so a bound a²E[1/s]/μ "
+            "from it errs on the high side in the mean (E 1/λ_min ≥ 1/μ); N < n keys show μ = 0 whatever the law: no "
+            "bound.",
             check_bias, 1, -1, "it is biased upwards",
         ),
         Claim(
             "T5.excitation_interval", "P7", Kind.PROVED,
-            "For N independent keys of one law, P(low > μ) ≤ risk with N KL(λ_min‖low) = log(1/risk), without a factor "
-            "n, and P(high < μ) ≤ risk with the same limit above the second half's mean in the first half's bottom "
-            "direction; by Chernoff's bound exp(−N KL(x‖μ)) for means of numbers in [0, 1].",
+            "For N independent keys (with their shares) of one law, P(low > μ) ≤ risk with N KL(λ_min‖low) = "
+            "log(1/risk), without a factor n, and P(high < μ) ≤ risk with the same limit above the second half's mean "
+            "in the first half's bottom direction; by Chernoff's bound exp(−N KL(x‖μ)) for means of numbers in [0, 1].",
             check_chernoff, lambda x, mu: x * sympy.log(x / mu) + (1 - x) * sympy.log((1 - x) / (1 - mu)),
             lambda x, mu: mu * sympy.log(mu / x) + (1 - mu) * sympy.log((1 - mu) / (1 - x)),
             "the exponent is KL(μ‖x), the arguments exchanged",

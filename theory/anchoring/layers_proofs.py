@@ -74,6 +74,12 @@ def check_counterexample(growth: sympy.Expr) -> Evidence:
     cross, square = (r.T @ W @ k).number(), (r.T @ r).number()
     proof = Proof()
     proof.equal("layer i < p: its change", change, (2 * cross / LAYERS + square / LAYERS**2) / s)
+    part = sympy.Symbol("f", positive=True)
+    soft = (W + part * (r @ (M @ k).T) / s).norm_sq(inverse) - W.norm_sq(inverse)
+    proof.equal("if it writes the share f of r, as soft layers do", soft, (2 * part * cross + part**2 * square) / s)
+    proof.say(
+        "MEMIT's f is a function of s_1, …, s_i: all that follows holds with E[f²(a² + ‖q‖²)/s_i] > 0 for its growth"
+    )
     proof.say("r·W_i k_i = v·W_i k_i − q·W_i k_i. E[v | keys, W] = 0; given k_p, k_i and −k_i are equally likely: both")
     proof.say("means vanish, and ‖r‖² has mean a² + ‖q‖². No term −‖W_i k_i‖² is left: nothing contracts")
     mean = sympy.cancel(change * s).subs({cross: 0, square: LENGTH + READ}, simultaneous=True) * INVERSE_S
@@ -185,36 +191,38 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T5.layers", "P7", Kind.PROVED,
-            "Sum of p linear memories, keys that no write changes, hard spread writes 1/(p−i+1), the last layer's "
-            "value anchored: the last layer makes a partial write of share 1/p towards the anchored value. T5's bounds "
-            "hold for it with η = 1/p: a²/((2p−1)s) an edit, R∞ = n a²E[1/s]/(2p−1) (isotropic, undirected). Soft "
-            "layers with p = 2: share (1 − η1/2)η2.",
+            "A toy, not a transformer: h = h_0 + Σ W_i k_i over p linear memories, k_i ≠ 0 that no write changes, "
+            "fixed positive definite M_i; hard spread writes, layer i takes the share 1/(p−i+1) of the residual z − h "
+            "it finds (MEMIT's schedule), and z = h − W_p k_p + v anchors the last value, ‖v‖ = a. The last layer then "
+            "makes a partial write of share 1/p towards v, so T5's bounds hold for it with η = 1/p: a²/((2p−1)s) an "
+            "edit, R∞ = n a²E[1/s]/(2p−1) (T5.soft_plateau's laws). Soft layers with p = 2: share (1 − η1/2)η2.",
             check_layers, last, replace(last, bound=LENGTH / ((2 * LAYERS + 1) * S)), "a²/((2p+1)s) an edit",
         ),
         Claim(
             "T5.layers_counterexample", "P7", Kind.PROVED,
             "NAS on the last edited layer's value bounds the mean norm of every edited layer under persistent "
-            "excitation. False: hard spread writes over p ≥ 2 linear layers, E[v | keys, W] = 0, k_i → −k_i given the "
-            "other keys, keys independent of the past: E‖W_i‖² of each earlier layer grows at every edit by (a² + "
-            "E‖W_p k_p‖²)E[1/s_i]/p² (s_i independent of the rest), for isotropic keys of fixed s at a rate tending "
-            "to 2a²/(p(2p−1)s), while the last layer's stays bounded.",
+            "excitation. False in the toy of T5.layers, p ≥ 2, hard writes, fixed M_i: for keys independent of the "
+            "past, k_i → −k_i given the other keys and E[v | keys, W] = 0, E‖W_i‖² of each earlier layer grows at "
+            "every edit by (a² + E‖W_p k_p‖²)E[1/s_i]/p² (s_i independent of k_p), for isotropic keys of fixed s at a "
+            "rate tending to 2a²/(p(2p−1)s), while the last layer's stays bounded. Soft layers grow alike, with their "
+            "share of the residual for 1/p; that a transformer's keys move with earlier writes is left out.",
             check_counterexample, growth, (LENGTH - READ) * INVERSE_S / LAYERS**2,
             "it grows by (a² − E‖W_p k_p‖²)E[1/s]/p²", Verdict.FALSE,
         ),
         Claim(
             "T5.layers_linear", "P7", Kind.PROVED,
-            "In that toy, for any keys with s_i ≥ s_min and s_p fixed, any values: ‖W_i‖ of an earlier layer grows at "
-            "most linearly in t (slope at most 2a/(p√s_min)), so never exponentially; not like √t: with v = a at every "
-            "edit and k_p alternating in sign it grows by 2a/(2p−1) an edit (m = n = 1, s = 1), while ‖W_p‖ stays "
-            "a/(2p−1).",
+            "In the toy of T5.layers (hard), for any keys with s_i ≥ s_min and s_p fixed, any values: ‖W_i‖ of an "
+            "earlier layer grows at most linearly in t (lim sup ‖W_i‖/t ≤ 2a/(p√s_min)), so never exponentially; not "
+            "like √t: with v = a at every edit and k_p alternating in sign it grows by 2a/(2p−1) an edit (m = n = 1, s "
+            "= 1), while ‖W_p‖ stays a/(2p−1).",
             check_linear, 2 * ANCHOR / (2 * LAYERS - 1), ANCHOR / LAYERS, "it grows by a/p an edit",
         ),
         Claim(
             "T5.layers_joint", "P7", Kind.PROVED,
-            "Anchoring instead the sum q = Σ W_i k_i that the edited layers write (r = v − q, ‖v‖ = a, hard spread): "
-            "Σ_i s_i‖W_i‖²_{M_i⁻¹} changes by exactly (a² − ‖q‖²)/p, so with fixed s_i, isotropic whitened keys of one "
-            "dimension n, k_i → −k_i given the other keys, independent of the past, E R' = (1 − 1/(pn))R + a²/p and "
-            "R∞ = n a²: all layers together are bounded.",
+            "In that toy, anchoring instead the sum q = Σ W_i k_i that the edited layers write (r = v − q, ‖v‖ = a, "
+            "hard spread): Σ_i s_i‖W_i‖²_{M_i⁻¹} changes by exactly (a² − ‖q‖²)/p, so with fixed s_i, isotropic "
+            "whitened keys of one dimension n, k_i → −k_i given the other keys, independent of the past, E R' = (1 − "
+            "1/(pn))R + a²/p and R∞ = n a²: all layers together are bounded.",
             check_joint, (LENGTH - READ) / LAYERS, (LENGTH - READ) / LAYERS**2, "it changes by (a² − ‖q‖²)/p²",
         ),
     )  # fmt: skip

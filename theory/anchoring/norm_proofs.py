@@ -177,35 +177,6 @@ def check_sharp(share: sympy.Expr) -> Evidence:
     return proof.evidence(sympy.factor(change), share)
 
 
-def check_attained(gain: sympy.Expr) -> Evidence:
-    """A hard anchored write at a key with Wk = 0 adds exactly `gain`; with m < n there is such a key at every step."""
-    a = Algebra({"W": ("m", "n"), "k": ("n", 1), "v": ("m", 1), "M": ("n", "n"), "M⁻¹": ("n", "n")},
-                ("M", "M⁻¹"), (*inverses("M", "M⁻¹"), ("W k", {})))  # fmt: skip
-    W, k, v, M, inverse = map(a, ("W", "k", "v", "M", "M⁻¹"))
-    s, length = (k.T @ M @ k).number(), (v.T @ v).number()
-    after = W + (v - W @ k) @ (M @ k).T / s
-    proof = Proof()
-    proof.say(
-        "m < n: W has rank at most m, so it maps a nonzero k to 0; W' is m × n again, so this holds at every step"
-    )
-    proof.equal(
-        "‖W'‖² − ‖W‖² at Wk = 0", after.norm_sq(inverse) - W.norm_sq(inverse), gain.subs({LENGTH: length, S: s})
-    )
-    proof.say("such a key may be scaled to any s, so with equal s: ‖W_t‖² = ‖W_0‖² + t·a²/s")
-    anchor, steps = 2, 3
-    weight = sympy.Matrix([[1, 2, 0], [0, 1, 1]])
-    norms = [weight.norm() ** 2]
-    for step in range(steps):
-        key = weight.nullspace()[0]
-        value = anchor * sympy.Matrix([sympy.Rational(3, 5), (-1) ** step * sympy.Rational(4, 5)])
-        weight += value * key.T / key.dot(key)
-        norms.append(weight.norm() ** 2)
-        added = norms[-1] - norms[-2]
-        asserted = gain.subs({ANCHOR: anchor, S: key.dot(key)})
-        proof.equal(f"2 × 3, C = I, edit {step + 1} at k = {tuple(key)}: ‖W‖² grows by", added, asserted)
-    return proof.evidence("a²/s at every edit", gain)
-
-
 def check_bounded(excited: bool) -> Evidence:
     """Whether E‖W‖² ≤ bound is kept by every anchored write, with the excitation as a hypothesis or without it."""
     seen = sympy.Symbol("E[‖Wk‖²/s]", nonnegative=True)
@@ -219,6 +190,11 @@ def check_bounded(excited: bool) -> Evidence:
     idle = after.subs(seen, 0) - NORM
     proof.equal("without excitation (keys with Wk = 0, see T5.attained) the change of R", idle, LENGTH * INVERSE_S)
     proof.holds(f"R_t − R_0 = {t * idle} passes every bound", sympy.limit(t * idle, t, sympy.oo) == sympy.oo)
+    proof.say("one law, independent of the past, Q = E x̂x̂ᵀ, P the projector on its range: E‖(I−P)x̂‖² = tr Q(I−P) = 0")
+    proof.say(
+        "so no write changes Y(I − P), and the same bound, with the least positive eigenvalue of Q as μ, holds for"
+    )
+    proof.say("E‖YP‖². In the mean only: paths may pass every bound (T5.drop_selective's argument)")
     return proof.evidence("bounded under excitation, unbounded without")
 
 
@@ -250,56 +226,54 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T5.contraction", "P7", Kind.PROVED,
-            "NAS, hard writes, keys independent of the past, P(k = 0) = 0: for isotropic keys and M = I, given W, "
-            "E R' = (1 − 1/n)R + a²E[1/s], R = ‖W‖²_F; for any positive definite M and E x̂x̂ᵀ ≥ μI, x = M^(1/2)k, "
-            "R = ‖W‖²_{M⁻¹}: E R' ≤ (1−μ)R + a²E[1/s], and μ ≤ 1/n.",
+            "NAS (every written value has ‖v‖ = a), hard writes, keys independent of the past, P(k = 0) = 0: for "
+            "isotropic keys (a rotation-invariant law) and M = I, given W, E R' = (1 − 1/n)R + a²E[1/s], R = ‖W‖²_F; "
+            "for any positive definite M and E x̂x̂ᵀ ≥ μI, x = M^(1/2)k, R = ‖W‖²_{M⁻¹}: E R' ≤ (1−μ)R + a²E[1/s], "
+            "and μ ≤ 1/n.",
             check_contraction, contraction,
             replace(contraction, isotropic=contraction.isotropic.subs(n, n - 1)), "the contraction is 1 − 1/(n−1)",
         ),
         Claim(
             "T5.soft", "P7", Kind.PROVED,
             "NAS, soft writes, M positive definite, P(k = 0) = 0: the change is at most [η a² − η‖Wk‖²]/s for every "
-            "direction of v, so for keys independent of the past, η in (0, 1] that k determines and E[η x̂x̂ᵀ] ≥ μI: "
-            "E R' ≤ (1−μ)R + a²E[η/s] given W, and lim sup E R_t ≤ a²E[η/s]/μ; the factor of −‖Wk‖²/s is η(2−η), and "
-            "a²'s is η², when E[v | k, W] = 0.",
+            "direction of v, so for keys of one law, independent of the past, η in (0, 1] that k determines and "
+            "E[η x̂x̂ᵀ] ≥ μI, μ > 0: E R' ≤ (1−μ)R + a²E[η/s] given W, and lim sup E R_t ≤ a²E[η/s]/μ; in the mean "
+            "change the factor of −‖Wk‖²/s is η(2−η), and a²'s is η², when E[v | k, W] = 0.",
             check_soft, soft, replace(soft, decay=ETA * (2 - ETA)),
             "the constant η(2−η) holds for every direction of v",
         ),
         Claim(
             "T5.fixed_point", "P7", Kind.PROVED,
-            "NAS, hard writes, keys N(0, I_n) independent of the past, n > 2: "
+            "NAS, hard writes, M = I, keys N(0, I_n) independent of the past, n > 2, R = ‖W‖²_F: "
             "E R_t = R∞ + (1 − 1/n)^t (R_0 − R∞), R∞ = a²n/(n−2).",
             check_fixed_point, plateau, plateau.subs(n, n - 1), "R∞ = a²(n−1)/(n−3)",
         ),
         Claim(
             "T5.readout_constant", "P7", Kind.PROVED,
-            "R∞ is a²/β, β = E‖Wk‖²/‖W‖², only if all keys have one length: in general R∞ = (a²/β)E[s]E[1/s] ≥ a²/β, "
-            "and n/(n−2) times a²/β for Gaussian keys.",
+            "T5.fixed_point's R∞ for any isotropic law of keys with finite E[s] and E[1/s] (hard writes, M = I) is "
+            "a²/β, β = E‖Wk‖²/‖W‖²_F, only if all keys have one length: in general R∞ = a²n E[1/s] = "
+            "(a²/β)E[s]E[1/s] ≥ a²/β, and n/(n−2) times a²/β for keys N(0, I_n).",
             check_readout_constant, n / (n - 2), sympy.Integer(1), "R∞ = a²/β for Gaussian keys",
         ),
         Claim(
             "T5.worst_case", "P7", Kind.PROVED,
-            "NAS, any keys, any fixed M, any η in (0, 1]: ‖W_t‖² ≤ ‖W_0‖² + Σ η_i a²/s_i, so ‖W_t‖ grows at most like "
-            "√t, and never exponentially, while s ≥ s_min > 0.",
+            "NAS, one key k ≠ 0 a write, chosen in any way, any fixed positive definite M, any η in (0, 1]: "
+            "‖W_t‖²_{M⁻¹} ≤ ‖W_0‖²_{M⁻¹} + Σ η_i a²/s_i, so ‖W_t‖ grows at most like √t, and never exponentially, "
+            "while s ≥ s_min > 0.",
             check_worst_case, ETA, ETA**2, "η² a²/s bounds each change",
         ),
         Claim(
             "T5.sharp", "P7", Kind.PROVED,
-            "The change is [η/(2−η)·‖v‖² − η(2−η)‖Wk − (1−η)/(2−η) v‖²]/s, so the sharp bound per write is "
-            "η a²/((2−η)s).",
+            "A write of any v changes ‖W‖²_{M⁻¹} by [η/(2−η)·‖v‖² − η(2−η)‖Wk − (1−η)/(2−η) v‖²]/s, for 0 < η ≤ 1 "
+            "and positive definite M, so the sharp bound per write of ‖v‖ = a is η a²/((2−η)s).",
             check_sharp, ETA / (2 - ETA), ETA, "the same square with η‖v‖² in front",
         ),
         Claim(
-            "T5.attained", "P7", Kind.PROVED,
-            "For m < n and η = 1 the worst case is attained at every edit: a key with Wk = 0 exists, and adds exactly "
-            "a²/s, for any s.",
-            check_attained, LENGTH / S, LENGTH / (2 * S), "it adds a²/(2s)",
-        ),
-        Claim(
             "T5.bounded", "P7", Kind.PROVED,
-            "With NAS the edited weight's norm stays bounded, for η = 1, a fixed positive definite M, keys independent "
-            "of the past, P(k = 0) = 0 and E[1/s] finite: true in the mean under persistent excitation (by the larger "
-            "of R_0 and a²E[1/s]/μ), false without it.",
+            "With NAS the edited weight's norm stays bounded, for η = 1, a fixed positive definite M, P(k = 0) = 0: "
+            "true in the mean under persistent excitation, E[x̂x̂ᵀ | past] ≥ μI and E[1/s | past] ≤ ι at every edit "
+            "(by the larger of R_0 and a²ι/μ); false without it, by keys chosen for the weight. Keys of one law, "
+            "independent of the past, E[1/s] finite, are always excited enough: what they never reach stays as it was.",
             check_bounded, True, False, "bounded without excitation", Verdict.CONDITIONAL,
         ),
         Claim(

@@ -26,14 +26,15 @@ def plateau(anchor: float, n: int) -> float:
         R_∞, in value units squared per key unit squared.
 
     Raises:
-        Misuse: n < 3.
+        Misuse: n < 3, or an anchor that is not positive.
 
     Source: T5.fixed_point.
 
     >>> plateau(2.0, 4)
     8.0
     """
-    if n < 3:
+    check_anchor(anchor)
+    if not n >= 3:
         raise Misuse(f"the key dimension is {n}; Gaussian keys have a plateau from n = 3 on")
     return anchor * anchor * n / (n - 2)
 
@@ -57,7 +58,7 @@ def relaxation(n: int) -> float:
     >>> round(relaxation(1000), 1)
     999.5
     """
-    if n < 2:
+    if not n >= 2:
         raise Misuse(f"the key dimension is {n}; a relaxation time needs at least 2")
     return float(-1 / np.log1p(-1 / n))
 
@@ -77,13 +78,14 @@ def worst_case(norm_sq_0: float, anchor: float, etas: ArrayLike, s: ArrayLike) -
         (t + 1,) the bound before the first edit and after each.
 
     Raises:
-        Misuse: a share outside (0, 1] or an s that is not positive.
+        Misuse: a share outside (0, 1], an s that is not positive, no anchor or a negative norm.
 
     Source: T5.sharp; η/(2 − η) ≤ η makes it at least as tight as T5.worst_case's Σ η_i a²/s_i.
 
     >>> worst_case(1.0, 2.0, 1.0, [4.0, 2.0]).tolist()
     [1.0, 2.0, 4.0]
     """
+    check_anchor(anchor, norm_sq_0)
     share, size = checked_writes(etas, s)
     return norm_sq_0 + np.concatenate(([0.0], np.cumsum(anchor**2 * share / ((2 - share) * size))))
 
@@ -92,9 +94,14 @@ def checked_writes(etas: ArrayLike, s: ArrayLike) -> tuple[NDArray[np.float64], 
     """The written shares and sizes s of a stream, each as (t,).
 
     Raises:
-        Misuse: a share outside (0, 1] or an s that is not positive.
+        Misuse: shapes that do not fit, a share outside (0, 1] or an s that is not positive.
     """
-    share, size = np.broadcast_arrays(np.asarray(etas, dtype=np.float64), np.asarray(s, dtype=np.float64))
+    share, size = np.asarray(etas, dtype=np.float64), np.asarray(s, dtype=np.float64)
+    if share.ndim > 1 or size.ndim > 1 or (share.ndim and size.ndim and share.shape != size.shape):
+        raise Misuse(
+            f"shares {share.shape} and sizes {size.shape} are given; pass one of each per edit, or one for all"
+        )
+    share, size = np.broadcast_arrays(share, size)
     if not (np.all(share > 0) and np.all(share <= 1)):
         raise Misuse(f"written shares η from {share.min()} to {share.max()} are given; they lie in (0, 1]")
     if not np.all(size > 0):
@@ -116,15 +123,16 @@ def soft_plateau(anchor: float, n: int, ridge: float) -> float:
         R_∞, in value units squared: ‖W‖²_F for Σ = I, and E‖Wk‖² for every Σ. It is (1/ρ)‖W‖²_A.
 
     Raises:
-        Misuse: a dimension below 1, or a ridge that is not positive and finite.
+        Misuse: an anchor that is not positive, a dimension below 1, or a ridge outside 1e-100 to 1e100.
 
     Source: T5.soft_plateau; its value T5.soft_numbers.
 
     >>> round(soft_plateau(1.0, 16, 16.0), 3)
     0.333
     """
+    check_anchor(anchor)
     check_soft_law(n, ridge)
-    added = chi_square_mean(lambda x: x / (x + ridge) ** 2, n)
+    added = chi_square_mean(lambda x: x / (x + ridge) ** 2, n, ridge)
     return anchor * anchor * n * added / soft_contraction(n, ridge)
 
 
@@ -141,14 +149,14 @@ def soft_relaxation(n: int, ridge: float) -> float:
         τ in edits; near ρ/2 for a large ridge, near n for a small one.
 
     Raises:
-        Misuse: a dimension below 2, or a ridge that is not positive and finite.
+        Misuse: a dimension below 2, or a ridge outside 1e-100 to 1e100.
 
     Source: T5.soft_plateau; its value T5.soft_numbers.
 
     >>> round(soft_relaxation(16, 16.0), 1)
     21.5
     """
-    if n < 2:
+    if not n >= 2:
         raise Misuse(f"the key dimension is {n}; a relaxation time needs at least 2")
     check_soft_law(n, ridge)
     return float(-1 / np.log1p(-soft_contraction(n, ridge) / n))
@@ -160,30 +168,42 @@ def soft_contraction(n: int, ridge: float) -> float:
     >>> round(soft_contraction(16, 16.0), 3)
     0.727
     """
-    return chi_square_mean(lambda x: x * (x + 2 * ridge) / (x + ridge) ** 2, n)
+    return chi_square_mean(lambda x: x * (x + 2 * ridge) / (x + ridge) ** 2, n, ridge)
 
 
-def chi_square_mean(function: Callable[[float], float], n: int) -> float:
-    """E[f(x)] of x ~ χ²_n by quadrature, for f that is smooth and at most linear.
+def chi_square_mean(function: Callable[[float], float], n: int, scale: float = 1.0) -> float:
+    """E[f(x)] of x ~ χ²_n by quadrature over log x, for f that is at most linear and smooth but for one scale.
 
     >>> round(chi_square_mean(lambda x: x, 5), 9)
     5.0
     """
     law = stats.chi2(n)
-    edges = [0.0, float(law.ppf(1e-6)), float(law.median()), float(law.isf(1e-6)), float(law.isf(1e-30))]
+    top = float(law.isf(1e-30))
+    marks = (float(law.ppf(1e-6)), float(law.median()), float(law.isf(1e-6)), top, min(scale, top))
+    inner = sorted({math.log(mark) for mark in marks})
+    edges = [inner[0] - 160, inner[0] - 40, inner[0] - 10, *inner]  # x^(n/2) leaves nothing below
     parts = (
-        integrate.quad(lambda x: function(x) * law.pdf(x), low, high, epsabs=0.0, epsrel=1e-11, limit=200)[0]
+        integrate.quad(lambda y: function(math.exp(y)) * law.pdf(math.exp(y)) * math.exp(y), low, high,
+                       epsabs=1e-300, epsrel=1e-11, limit=200)[0]
         for low, high in itertools.pairwise(edges)
-    )
+    )  # fmt: skip
     return float(sum(parts))
 
 
 def check_soft_law(n: int, ridge: float) -> None:
     """Raise Misuse unless a soft write's plateau is defined."""
-    if n < 1:
+    if not n >= 1:
         raise Misuse(f"the key dimension is {n}; it must be at least 1")
-    if not 0 < ridge < math.inf:
-        raise Misuse(f"the ridge is {ridge}; it must be positive and finite, such as 15000")
+    if not 1e-100 < ridge < 1e100:
+        raise Misuse(f"the ridge is {ridge}; it must lie between 1e-100 and 1e100, such as 15000")
+
+
+def check_anchor(anchor: float, norm_sq_0: float = 0.0) -> None:
+    """Raise Misuse unless a is the length, and ‖W_0‖² the square, of something."""
+    if not 0 < anchor < math.inf:
+        raise Misuse(f"the anchor is {anchor}; it must be a positive norm, in value units")
+    if not 0 <= norm_sq_0 < math.inf:
+        raise Misuse(f"a squared norm ‖W_0‖² of {norm_sq_0} is given; it must be finite and not negative")
 
 
 def batch_plateau(anchor: float, n: int, batch: int) -> float:
@@ -200,13 +220,14 @@ def batch_plateau(anchor: float, n: int, batch: int) -> float:
         R_∞; one key a write gives `plateau`.
 
     Raises:
-        Misuse: a batch below 1 or above n − 2.
+        Misuse: a batch below 1 or above n − 2, or an anchor that is not positive.
 
     Source: T5.batch_plateau.
 
     >>> batch_plateau(1.0, 12, 5)
     2.0
     """
+    check_anchor(anchor)
     if not 1 <= batch <= n - 2:
         raise Misuse(f"a batch of {batch} keys in dimension {n} has no plateau; choose 1 to n - 2 keys")
     return anchor * anchor * n / (n - batch - 1)
@@ -227,13 +248,14 @@ def readout_bound(norm_sq_0: float, anchor: float, etas: ArrayLike, s: ArrayLike
         (t,) the bound after each edit, in value units squared; it falls to a² as the weights add up.
 
     Raises:
-        Misuse: a share outside (0, 1] or an s that is not positive.
+        Misuse: a share outside (0, 1], an s that is not positive, no anchor or a negative norm.
 
     Source: T5.average_readout.
 
     >>> readout_bound(1.0, 2.0, 1.0, [4.0, 2.0]).round(3).tolist()
     [8.0, 5.333]
     """
+    check_anchor(anchor, norm_sq_0)
     share, size = checked_writes(etas, s)
     return anchor**2 + norm_sq_0 / np.cumsum(share / size)
 
@@ -252,13 +274,14 @@ def early_layer_rate(anchor: float, layers: int, s: float) -> float:
         The growth per edit, which never ends.
 
     Raises:
-        Misuse: fewer than two layers, or an s that is not positive.
+        Misuse: fewer than two layers, or an s or an anchor that is not positive.
 
     Source: T5.layers_counterexample.
 
     >>> early_layer_rate(3.0, 2, 1.0)
     3.0
     """
-    if layers < 2 or not s > 0:
+    check_anchor(anchor)
+    if not layers >= 2 or not s > 0:
         raise Misuse(f"{layers} layers with s = {s} are given; a spread needs two layers and a positive s")
     return 2 * anchor**2 / (layers * (2 * layers - 1) * s)

@@ -13,11 +13,11 @@ TRIM = 0.05  # SasyaTitech/NAS, util/vstar_stats.py: the share of the largest no
 
 
 class TrimmedMean(NamedTuple):
-    """What the mean without the largest norms tends to for many pilots.
+    """What the mean without the largest norms tends to for many pilots: both numbers are asymptotic, N → ∞.
 
     Attributes:
         limit: E[X | X ≤ q], q the (1 − trim) quantile, in value units.
-        spread: √N times its standard error, in value units: sd(min(X, q))/(1 − trim).
+        spread: the limit of √N times its standard error, in value units: sd(min(X, q))/(1 − trim).
     """
 
     limit: float
@@ -32,13 +32,13 @@ def trimmed_normal(mean: float, cv: float, trim: float = TRIM) -> TrimmedMean:
     Args:
         mean: m = E‖v‖, in value units.
         cv: σ/m, dimensionless.
-        trim: τ in (0, 1), the share of the largest norms that is dropped.
+        trim: τ in [1e-6, 0.9], the share of the largest norms that is dropped.
 
     Returns:
         Limit and spread.
 
     Raises:
-        Misuse: a share outside (0, 1) or a mean or cv that is not positive.
+        Misuse: a mean, a cv or a share outside what the closed forms resolve: 1e-3 ≤ cv ≤ 1e3.
 
     Source: T5.trim.
 
@@ -61,7 +61,7 @@ def trimmed_lognormal(mean: float, cv: float, trim: float = TRIM) -> TrimmedMean
     Args:
         mean: m = E‖v‖, in value units.
         cv: sd/mean, dimensionless.
-        trim: τ in (0, 1).
+        trim: τ in [1e-6, 0.9].
 
     Returns:
         Limit and spread.
@@ -88,9 +88,19 @@ def plateau_shift(relative: float) -> float:
 
         R_∞ ∝ a²:   (1 + ε)² − 1
 
+    Args:
+        relative: ε ≥ −1, dimensionless.
+
+    Raises:
+        Misuse: an anchor that would become negative or is no number.
+
+    Source: T5.sensitivity.
+
     >>> plateau_shift(-0.5)
     -0.75
     """
+    if not -1 <= relative < math.inf:
+        raise Misuse(f"a relative change of {relative} is given; an anchor may fall by 1 at most, and stays finite")
     return relative * (2 + relative)
 
 
@@ -114,14 +124,14 @@ def plateau_uncertainty(cv: float, pilots: int) -> float:
     >>> [round(plateau_uncertainty(0.1, pilots), 4) for pilots in (100, 300, 500, 1000, 2000)]
     [0.02, 0.0115, 0.0089, 0.0063, 0.0045]
     """
-    if cv < 0 or pilots < 1:
+    if not (0 <= cv < math.inf and 1 <= pilots < math.inf):
         raise Misuse(f"a cv of {cv} and {pilots} pilots are given; use a cv of at least 0 and at least one pilot")
     return 2 * cv / math.sqrt(pilots)
 
 
 def check_law(mean: float, cv: float, trim: float) -> None:
-    """Raise Misuse unless norms of this mean and spread can be trimmed by this share."""
-    if not (mean > 0 and cv > 0):
-        raise Misuse(f"norms of mean {mean} and cv {cv} are given; both must be positive")
-    if not 0 < trim < 1:
-        raise Misuse(f"the trimmed share is {trim}; choose one between 0 and 1, such as 0.05")
+    """Raise Misuse unless norms of this mean and spread can be trimmed by this share without loss of digits."""
+    if not (0 < mean < math.inf and 1e-3 <= cv <= 1e3):
+        raise Misuse(f"norms of mean {mean} and cv {cv} are given; use a positive mean and a cv from 0.001 to 1000")
+    if not 1e-6 <= trim <= 0.9:
+        raise Misuse(f"the trimmed share is {trim}; choose one from 1e-6 to 0.9, such as 0.05")

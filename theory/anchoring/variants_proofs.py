@@ -118,24 +118,23 @@ def check_drop_selective(least: sympy.Expr) -> Evidence:
     proof.say("hard writes; an edit is written iff ‖v‖ = γ‖Wk‖ ≤ 2a, and then changes R by (a² − ‖Wk‖²)/s")
     proof.follows("every written edit", [ratio >= least, ratio * length <= 2 * ANCHOR], LENGTH - length**2 >= 0)
     proof.say("so R_t never falls. The edits that would lower it, ‖Wk‖ > a, are the ones that are dropped")
-    weight, big = sympy.Matrix([[5, 0, 0], [0, 5, 0]]), sympy.Integer(2)
-    for key in (sympy.Matrix([1, 0, 0]), sympy.Matrix([0, 1, 0])):
-        read = (weight * key).norm()
-        proof.holds(f"2 × 3, a = 1, γ = 2, k = {tuple(key)}: ‖v‖ = {big * read} > 2a, dropped", big * read > 2)
-    proof.say("two equally likely such keys and (0, 0, 1) excite all axes (μ = 1/3), yet R_t ≥ 50 > a²E[1/s]/μ = 3")
-    proof.holds("‖W_0‖² = 50 lies above T5.bounded's limit a²E[1/s]/μ", (weight * weight.T).trace() > 3)
+    weight = 5 * sympy.eye(2)
+    for key in (sympy.Matrix([1, 0]), sympy.Matrix([0, 1])):
+        size = 2 * (weight * key).norm()
+        proof.holds(f"2 × 2, a = 1, γ = 2, k = {tuple(key)}: ‖v‖ = {size} > 2a, dropped", size > 2)
+    proof.say("two equally likely such keys excite both axes (μ = 1/2), yet R_t = 50 for ever, a²E[1/s]/μ = 2")
+    proof.holds("‖W_0‖² = 50 lies above T5.bounded's limit a²E[1/s]/μ", (weight * weight.T).trace() > 2)
     bound, near, norm = sympy.symbols("B d ‖W‖", positive=True)
+    proof.say("keys uniform on ‖k‖² = s, m < n, W_0 ≠ 0 (so W_t ≠ 0, and Wk ≠ 0 almost surely): suppose R_t ≤ B for")
     proof.say(
-        "keys uniform on ‖k‖² = s, m < n, γ = 2, W_0 ≠ 0: suppose R_t ≤ B for all t; W_t k_0 = 0 for a k_0 on the"
+        "all t; W_t k_0 = 0 for a k_0 on the sphere, ‖k − k_0‖ ≤ a/(γ√B) =: d has one probability q(B) > 0 for all"
     )
-    proof.say("sphere, and ‖k − k_0‖ ≤ a/(2√B) =: d has a probability q(B) > 0 at every edit, whatever the past")
     read = sympy.Symbol("read", nonnegative=True)
-    close = [read <= near * norm, norm**2 <= bound, 4 * bound * near**2 <= LENGTH]
-    proof.follows("there ‖Wk‖ ≤ √B d: the edit is written and adds", close, LENGTH - read**2 >= 3 * LENGTH / 4)
-    proof.say(
-        "by the conditional Borel–Cantelli lemma (Lévy) such edits recur: R_t passes B. So R_t → ∞ almost surely,"
-    )
-    proof.say("where without the drop rule E R_t → a²n/s (T5.contraction)")
+    close = [read <= near * norm, norm**2 <= bound, ratio**2 * bound * near**2 <= LENGTH]
+    proof.follows("there ‖Wk‖ ≤ ‖W‖d, γ‖Wk‖ ≤ a: the edit is written", close, ratio * read <= ANCHOR)
+    proof.follows("and adds, times s", [ratio * read <= ANCHOR, ratio >= 2], LENGTH - read**2 >= 3 * LENGTH / 4)
+    proof.say("by the conditional Borel–Cantelli lemma (Lévy) such edits recur: R_t passes B, for every B. So R_t → ∞")
+    proof.say("almost surely, where without the drop rule E R_t → a²n/s (T5.contraction)")
     return proof.evidence("no written edit lowers the norm", f"γ ≥ {least}")
 
 
@@ -183,7 +182,7 @@ def check_soft_plateau(asserted: SoftPlateau) -> Evidence:
     return proof.evidence(sympy.expand(mean), asserted)
 
 
-def chi_square_route(power: int, dimension: int, ridge: int) -> mpmath.mpf:
+def chi_square_route(power: int, dimension: int, ridge: float) -> mpmath.mpf:
     """E[x^p/(x + ρ)²] of χ²_n by Tricomi's U: ρ^(n/2+p−2) Γ(n/2+p) U(n/2+p, n/2+p−1, ρ/2) / (2^(n/2) Γ(n/2))."""
     half, rho = mpmath.mpf(dimension) / 2, mpmath.mpf(ridge)
     a = half + power
@@ -254,26 +253,27 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T5.one_sided", "P7", Kind.PROVED,
-            "One-sided NAS, v ← min(1, a/‖v‖)v, obeys every upper bound of T5 (η a²/((2−η)s) per write, [ηa² − "
-            "η‖Wk‖²]/s), for any key and fixed positive definite M. Two-sided hard writes moreover leave ‖W'‖²_{M⁻¹} ≥ "
-            "a²/s; one-sided ones have no floor: isotropic keys independent of the past, P(k = 0) = 0, M = I, "
+            "One-sided NAS, v ← min(1, a/‖v‖)v, obeys T5's upper bounds on a write (η a²/((2−η)s), [ηa² − η‖Wk‖²]/s), "
+            "for any key k ≠ 0 and fixed positive definite M. Two-sided hard writes moreover leave ‖W'‖²_{M⁻¹} ≥ "
+            "a²/s; one-sided hard ones have no floor: isotropic keys independent of the past, P(k = 0) = 0, M = I, "
             "E[‖v‖² | k, W] = α‖Wk‖² with no value longer than a: E R' = (1 + (α−1)/n)R, which falls to 0 for α < 1.",
             check_one_sided, one, replace(one, share=ETA**2), "the bound η²a²/s per write",
         ),
         Claim(
             "T5.drop", "P7", Kind.PROVED,
-            "If each edit is dropped with probability p < 1, independently of its key, its value and W, and written "
-            "edits have E R' = (1−μ)R + b (bounds alike), then E R' = (1 − (1−p)μ)R + (1−p)b: the plateau b/μ is that "
-            "without drops, reached 1/(1−p) times later for small μ; p = 1 freezes W, which looks stable.",
+            "If each edit, one at a time, is dropped with probability p < 1, independently of its key, its value and "
+            "W, and written edits have E R' = (1−μ)R + b (bounds alike), then E R' = (1 − (1−p)μ)R + (1−p)b: the "
+            "plateau b/μ is that without drops, reached 1/(1−p) times later for small μ; p = 1 freezes W, which looks "
+            "stable.",
             check_drop, dropping, replace(dropping, plateau=dropping.plateau * (1 - DROPPED)),
             "the plateau falls by the factor 1 − p",
         ),
         Claim(
             "T5.drop_selective", "P7", Kind.PROVED,
-            "NAS's drop rule at 2a keeps T5's bound lim sup E R_t ≤ a²E[1/s]/μ. False, for hard writes: if solved "
-            "values have ‖v‖ = γ‖Wk‖ with γ ≥ 2, every edit that is written has ‖Wk‖ ≤ a, so the norm never falls; "
-            "it may stay for ever above the bound, and for keys uniform on a sphere, independent of the past, M = I, "
-            "m < n, γ = 2 and W_0 ≠ 0 it grows beyond every bound almost surely.",
+            "NAS's drop rule at 2a keeps T5's bound lim sup E R_t ≤ a²E[1/s]/μ. False, for hard writes one at a time: "
+            "if solved values have ‖v‖ = γ‖Wk‖ with γ ≥ 2, every edit that is written has ‖Wk‖ ≤ a, so the norm never "
+            "falls; it may stay for ever above the bound, and for keys uniform on a sphere, independent of the past, "
+            "M = I, m < n, a constant γ ≥ 2 and W_0 ≠ 0 it grows beyond every bound almost surely.",
             check_drop_selective, sympy.Integer(2), sympy.Rational(3, 2), "the same for γ ≥ 3/2", Verdict.FALSE,
         ),
         Claim(
