@@ -2,9 +2,11 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import sympy
 
 from theory.claim import Kind, Verdict, examine
 from theory.command import Misuse
@@ -168,6 +170,36 @@ def test_active_relative_cap_in_the_mean():
     assert mean == pytest.approx((1 + q**2) * np.linalg.norm(W) ** 2, rel=1e-12)
 
 
+@pytest.mark.claim("T4.caps")
+def test_a_looser_cap_is_not_the_claim():
+    (claim,) = (claim for claim in CLAIMS if claim.id == "T4.caps")
+    for looser in (increment_proofs.NORM + 2 * increment_proofs.KAPPA, 2 * increment_proofs.NORM):
+        assert not claim.check(replace(claim.subject, absolute=looser)).established
+
+
+@pytest.mark.claim("T4.relative_clamp")
+def test_a_typical_path_may_shrink_while_the_mean_grows():
+    signs = np.random.default_rng(1).choice([1.0, -1.0], size=4000)
+    typical = np.mean(np.log((1 + 0.5 * signs) ** 2))  # m = n = 1, c = 1/2
+    assert mean_growth(1, 0.5) > 1
+    assert typical == pytest.approx(math.log(0.75), abs=0.1)
+
+
+@pytest.mark.claim("T4.relative_worst", "T4.absolute_clamp")
+def test_the_bounds_need_one_metric_throughout():
+    k, e = np.array([1.0, 0.0]), np.array([1.0])
+    W, M = np.array([[0.0, 1.0]]), np.diag([1.0, 100.0])
+    after = write(W, k, 1e-9 * e, M, 1.0)
+    small = controls.absolute_worst(norm(W, np.linalg.inv(M)), 1e-9, 1.0, [1.0])[-1]
+    assert norm(after, np.linalg.inv(M)) <= small
+    assert norm(after, np.eye(2)) > 9 * small  # another metric afterwards
+
+
+def test_extreme_values_keep_their_digits():
+    assert controls.stream_clamp_law(1.0, 0.1, 1e17, 0) == 1.0
+    assert controls.decay_threshold(1 + 2**-40) == pytest.approx(2**-41, rel=1e-11)
+
+
 @pytest.mark.claim("T4.ridge")
 @pytest.mark.parametrize("lam", [0.01, 1.0, 300.0])
 def test_ridge_share_is_what_the_solve_writes(lam):
@@ -213,6 +245,24 @@ def test_misuse_is_named():
         (lambda: filters.confined_rate(2, 4, 3, 1.0), "3 directions are protected in 2 × 4"),
         (lambda: controls.decayed_factor(1.5, 1.0), "decay w is 1.5"),
         (lambda: controls.decay_threshold(0.5), "growth factor is 0.5"),
+        (lambda: controls.decay_threshold(math.inf), "growth factor is inf"),
+        (lambda: controls.decay_threshold(math.nan), "growth factor is nan"),
+        (lambda: controls.decayed_factor(0.5, -1.0), "growth factor is -1.0"),
+        (lambda: controls.relative_worst(-1.0, 1.0, [1.0]), "norm of W_0 is -1.0"),
+        (lambda: controls.relative_worst(1.0, 1.0, [1.5]), "share η of 1.5"),
+        (lambda: controls.absolute_worst(1.0, 1.0, 0.0, [1.0]), "share η of 0.0"),
+        (lambda: controls.absolute_mean(-1.0, 1.0, 1.0, [1.0]), "norm of W_0 is -1.0"),
+        (lambda: controls.absolute_mean(1.0, 1.0, math.nan, [1.0]), "share η of nan"),
+        (lambda: controls.stream_clamp_law(1.0, 0.1, 1.0, -1), "-1 edits are asked for"),
+        (lambda: controls.stream_clamp_law(-1.0, 0.1, 1.0, 1), "squared norm of W_0 is -1.0"),
+        (lambda: controls.ridge_share(math.inf, 1.0), "s = kᵀC⁻¹k is inf"),
+        (lambda: filters.masked_factor(0, 1.0, 0.5), "key dimension is 0"),
+        (lambda: filters.masked_factor(4, -1.0, 0.5), "ratio c is -1.0"),
+        (lambda: filters.masked_factor(4, 1.0, 0.5, 1.2), "E\\[η²\\] is 1.2"),
+        (lambda: filters.masked_factor(4, 1.0, sympy.Rational(3, 2)), "kept share is 3/2"),
+        (lambda: filters.filtered_step(4, 2, 0.5, np.array([0.5, 2.0]), 1.0), "f is "),
+        (lambda: filters.confined_rate(0, 4, 0, 1.0), "value dimension is 0"),
+        (lambda: filters.confined_rate(2, 4, -1, 1.0), "-1 directions are protected"),
     ):
         with pytest.raises(Misuse, match=words):
             call()

@@ -54,12 +54,20 @@ def test_rect_keeps_at_least_the_share_of_w_and_grows_less_than_the_plain_write_
     assert mean < np.mean([np.sum((W + sign * delta) ** 2) for sign in (1, -1)])
 
 
+@pytest.mark.claim("T4.rect")
+def test_a_floor_below_the_share_of_w_is_not_the_claim():
+    (claim,) = (claim for claim in rect_proofs.claims() if claim.id == "T4.rect")
+    for weaker in (claim.subject / 2, claim.subject**2):
+        assert not claim.check(weaker).established
+
+
 @pytest.mark.claim("T4.rect_witness")
 def test_the_witnesses_in_floats():
-    for example, expected in ((rect_proofs.ORTHOGONAL, (14.5, 30.0)), (rect_proofs.SHRINKING, (-15.0, 16.5))):
+    cases = ((rect_proofs.ORTHOGONAL, (13.0, 16.0, 14.0)), (rect_proofs.SHRINKING, (-0.625, 4.125, 4.625)))
+    for example, expected in cases:  # plain, 20 % and 40 % of the entries
         W, k, shift = (np.array(part, dtype=float) for part in (example.weight, example.key, example.shift))
         delta = np.outer(shift, k) / (k @ k)
-        changes = [np.sum((W + D) ** 2) - np.sum(W**2) for D in (delta, rect(W, delta, 4))]
+        changes = [np.sum((W + D) ** 2) - np.sum(W**2) for D in (delta, rect(W, delta, 2), rect(W, delta, 4))]
         assert changes == pytest.approx(expected, rel=1e-12)
 
 
@@ -113,6 +121,35 @@ def test_fixed_filter_by_iterating_the_second_moment(alpha, rank):
         later = S + eta**2 * c**2 * np.mean([(k @ S @ k) * np.outer(Q @ k, Q @ k) for k in KEYS], axis=0)
         rate, S = np.trace(later) / np.trace(S), later / np.trace(later)
     assert rate == pytest.approx(filters.filtered_rate(n, rank, alpha, c, eta**2), rel=1e-9)
+
+
+@pytest.mark.claim("T4.revive")
+def test_revive_along_a_stream_of_random_keys():
+    rng = np.random.default_rng(6)
+    m, n, rank, c, eta, steps, paths = 3, 4, 1, 1.5, 0.8, 3, 40_000
+    start = rng.normal(size=(m, n))
+    U, values, Vh = np.linalg.svd(start)
+    L, P = np.eye(m) - U[:, :rank] @ U[:, :rank].T, np.eye(n) - Vh[:rank].T @ Vh[:rank]
+    W = np.broadcast_to(start, (paths, m, n))
+    for _ in range(steps):
+        k, e = rng.normal(size=(paths, n)), rng.normal(size=(paths, m))
+        read = np.linalg.norm(np.einsum("amn,an->am", W, k), axis=1)
+        shift = (c * read / np.linalg.norm(e, axis=1))[:, None] * e
+        W = W + eta * np.einsum("am,an->amn", shift @ L, k @ P) / np.sum(k**2, axis=1)[:, None, None]
+    fixed, free = np.sum(values[:rank] ** 2), np.sum(values[rank:] ** 2)
+    level = fixed * (n - rank) / (n - rank + 2)
+    law = fixed - level + (free + level) * filters.confined_rate(m, n, rank, c, eta**2) ** steps
+    squares = np.sum(W**2, axis=(1, 2))
+    assert abs(squares.mean() - law) < 4 * squares.std() / math.sqrt(paths)
+    assert 4 * squares.std() / math.sqrt(paths) < 0.02 * law
+
+
+@pytest.mark.claim("T4.sphere_fixed")
+def test_fixed_filter_rate_is_the_docstrings_root():
+    n, rank, alpha = 9, 4, 0.3
+    kept = (1 - alpha) ** 2
+    roots = np.roots([1.0, -(kept * (rank + 2) + n - rank + 2), 2 * kept * (n + 2)])
+    assert filters.filtered_rate(n, rank, alpha, 1.0) == pytest.approx(1 + max(roots) / (n * (n + 2)), rel=1e-12)
 
 
 @pytest.mark.claim("T4.revive")

@@ -171,6 +171,23 @@ def test_frozen_values_over_every_path():
     assert max(squares) <= state_controls.frozen_values_worst(np.sum(W0**2), c, steps)
 
 
+@pytest.mark.claim("T4.frozen_values")
+def test_one_key_dimension_reaches_the_level_at_once():
+    assert state_controls.frozen_values_law(2.0, 1, 3.0, 1) == 2.0 * (1 + 3.0**2)
+
+
+@pytest.mark.claim("T4.weight_decay")
+def test_a_decay_beyond_one_would_grow():
+    growth = 1.1
+    assert (1 - 3.0) ** 2 * growth > 1  # so the claim's "iff" needs w ≤ 1
+    with pytest.raises(Misuse, match=r"decay w is 3.0"):
+        controls.decayed_factor(3.0, growth)
+
+
+def test_prune_of_the_largest_numbers():
+    assert state_controls.pruned(1e300, 1e-300) == pytest.approx(600 * math.log(10), rel=1e-12)
+
+
 def test_misuse_is_named():
     for call, words in (
         (lambda: state_controls.pruned(-1.0, 1.0), "singular value is -1.0"),
@@ -183,6 +200,12 @@ def test_misuse_is_named():
         (lambda: state_controls.pulled_bound(1.0, 0.0), "pull ϱ is 0.0"),
         (lambda: state_controls.frozen_values_law(1.0, 0, 1.0, 1), "key dimension is 0"),
         (lambda: state_controls.frozen_values_worst(1.0, 1.0, -1), "-1 edits are asked for"),
+        (lambda: state_controls.frozen_values_worst(-1.0, 1.0, 1), "squared norm of W_0 is -1.0"),
+        (lambda: state_controls.frozen_values_law(1.0, 4, -1.0, 1), "ratio c is -1.0"),
+        (lambda: state_controls.frozen_values_law(1.0, 4, 1.0, -1), "-1 edits are asked for"),
+        (lambda: state_controls.pulled_bound(-1.0, 1.0), "sum of squared residuals is -1.0"),
+        (lambda: state_controls.pruned(math.inf, 1.0), "they must be finite"),
+        (lambda: state_controls.pruned_ceiling(1.0, math.inf, 1.0), "they must be finite"),
     ):
         with pytest.raises(Misuse, match=words):
             call()

@@ -129,7 +129,15 @@ def check_sphere_fixed(asserted: Filtered) -> Evidence:
     found = sympy.Matrix(rows)
     for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
         proof.equal(f"G[{i}, {j}]", sympy.expand(found[i, j]), asserted.matrix[i, j])
-    proof.say("0 < r < n: G ≥ 0 and b feeds d, so E R_t/(1 + gλ)^t tends to a positive limit, λ the larger eigenvalue")
+    root = sympy.Symbol("λ", real=True)
+    spread = (found[0, 0] - found[1, 1]) ** 2 + 4 * found[0, 1] * found[1, 0]
+    kept = (1 - ALPHA) ** 2
+    proof.equal("λ² − λ tr G + det G", root**2 - root * found.trace() + found.det(),
+                root**2 - (kept * (rank + 2) + n - rank + 2) * root + 2 * kept * (n + 2))  # fmt: skip
+    proof.follows("both roots are real, the larger is at least tr G/2 > 0", [rank < n],
+                  sympy.And(spread >= 0, found.trace() > 0))  # fmt: skip
+    proof.say("α < 1: G > 0; α = 1: G[0, ·] = 0 and λ = G[1, 1] has the left eigenvector (n − r, n − r + 2) > 0:")
+    proof.say("so, by Perron and Frobenius, E R_t/(1 + gλ)^t tends to a positive limit for W_0 ≠ 0")
     for size, r, alpha, ratio, eta_sq in ((4, 2, "1/2", "3/4", 1), (10, 3, "4/5", "2", "1/4"), (7, 6, "1", "1", "1/2")):
         put = {n: size, rank: r, ALPHA: sympy.Rational(alpha)}
         top = max(found.subs(put).eigenvals(), key=lambda value: sympy.N(value, 30))
@@ -137,7 +145,6 @@ def check_sphere_fixed(asserted: Filtered) -> Evidence:
         exact = 1 + eta_sq * ratio**2 / (size * (size + 2)) * top
         rate = asserted.rate(size, r, float(sympy.Rational(alpha)), float(ratio), float(eta_sq))
         proof.agree(f"n = {size}, r = {r}, α = {alpha}: filtered_rate and G's exact eigenvalue", rate, exact)
-        proof.holds("the factor is above 1", exact > 1)
     return proof.evidence(found.tolist(), asserted.matrix.tolist())
 
 
@@ -179,32 +186,36 @@ def claims() -> tuple[Claim[Any], ...]:
     """Masks and filters."""
     kept = (1 - ALPHA) ** 2
     matrix = sympy.Matrix([[kept * (rank + 2), kept * rank], [n - rank, n - rank + 2]])
-    drawn = "isotropic keys independent of the past, P(k = 0) = 0, M = I, fixed η, c > 0, E[‖δ‖² | k, W] = c²‖Wk‖²"
+    drawn = (
+        "isotropic keys (no rotation changes their law) independent of the past, P(k = 0) = 0, M = I, fixed η, c > 0, "
+        "W_0 ≠ 0, E[‖δ‖² | k, W] = c²‖Wk‖²"
+    )
     return (
         Claim(
             "T4.mask", "P6", Kind.PROVED,
             "A mask on δ's coordinates never lengthens δ. If it keeps each with probability p given k, δ and W (EAC "
-            "with random coordinates, dependent or not), E[δ·Wk | k, W] = 0, E[‖δ‖² | k, W] = c²‖Wk‖², isotropic "
-            "x = M^(1/2)k independent of the past, P(k = 0) = 0, fixed η: E R'/R = 1 + pη²c²/n in M⁻¹. A mask that "
-            "looks at Wk may grow more than no mask; that of EAC's gradient scores is left to simulation.",
+            "with random coordinates, dependent or not), E[δ·Wk | k, W] = 0, E[‖δ‖² | k, W] = c²‖Wk‖², isotropic x = "
+            "M^(1/2)k independent of the past, M positive definite, P(k = 0) = 0, fixed η: E R'/R = 1 + pη²c²/n in "
+            "M⁻¹. A mask that looks at Wk may grow more than no mask; that of EAC's gradient scores is left to "
+            "simulation.",
             check_mask, filters.masked_factor, lambda n, c, p, e: filters.masked_factor(n, c, p**2, e),
             "the exponent's excess scales with p²", Verdict.CONDITIONAL,
         ),
         Claim(
             "T4.sphere", "P6", Kind.PROVED,
-            f"SPHERE, Δ(I − αUUᵀ) with r orthonormal columns U, fixed or any function of W; {drawn}, E[δ | k, W] = 0: "
-            "E R'/R = 1 + (η²c²/n)[1 − (2α − α²)(r + 2f)/(n + 2)] given W, f = ‖WU‖²/‖W‖². So each factor lies between "
-            "those of f = 1 and f = 0, and above 1 for r < n. W' misses its target by the share α‖Uᵀk‖²/s. Where f "
-            "and r go for U(W) is left to simulation.",
+            f"SPHERE, Δ(I − αUUᵀ), 0 ≤ α ≤ 1, with r orthonormal columns U, fixed or any function of W; {drawn}, E[δ "
+            "| k, W] = 0: E R'/R = 1 + (η²c²/n)[1 − (2α − α²)(r + 2f)/(n + 2)] given W, f = ‖WU‖²/‖W‖². So each "
+            "factor lies between those of f = 1 and f = 0, and above 1 for r < n. W' misses its target by the share "
+            "α‖Uᵀk‖²/s. Where f and r go for U(W) is left to simulation.",
             check_sphere, filters.filtered_step,
             lambda n, r, alpha, held, c, e: 1 + e * c**2 / n * (1 - (2 * alpha - alpha**2) * r / n),
             "the factor is 1 + (η²c²/n)[1 − (2α − α²)r/n], whatever f",
         ),
         Claim(
             "T4.sphere_fixed", "P6", Kind.PROVED,
-            f"With U fixed, 0 < r < n, {drawn}, E[δ | k, W] = 0: (b, d) = (E‖WU‖², E‖W‖² − b) obeys (b, d)' = "
-            "(I + gG)(b, d), g = η²c²/(n(n + 2)), G = [[q(r + 2), qr], [n − r, n − r + 2]], q = (1 − α)²; E‖W‖² grows "
-            "by 1 + gλ > 1 per edit in the end, λ G's larger eigenvalue.",
+            f"With U fixed, 0 < r < n, 0 ≤ α ≤ 1, {drawn}, E[δ | k, W] = 0: (b, d) = (E‖WU‖², E‖W‖² − b) obeys (b, "
+            "d)' = (I + gG)(b, d), g = η²c²/(n(n + 2)), G = [[q(r + 2), qr], [n − r, n − r + 2]], q = (1 − α)²; "
+            "E‖W‖² grows by 1 + gλ > 1 per edit in the end, λ G's larger eigenvalue.",
             check_sphere_fixed, Filtered(matrix, filters.filtered_rate),
             Filtered(matrix, lambda n, r, alpha, c, e: filters.filtered_step(n, r, alpha, r / n, c, e)),
             "it grows by the first step's factor for an even W",
@@ -213,7 +224,7 @@ def claims() -> tuple[Claim[Any], ...]:
             "T4.revive", "P6", Kind.PROVED,
             f"REVIVE, updates LΔP that avoid W_0's r leading singular vectors on both sides: their triples, a = Σ "
             f"σ_i², never change. {drawn}, E[δ | k, W] = 0, E[δδᵀ | k, W] a multiple of I: b = E‖W‖² − a obeys b' = b "
-            "+ g[(n−r)(a + b) + 2b], g = η²c²(m−r)/(mn(n+2)): exponent log(1 + g(n−r+2)), above 0 for r < min(m, n).",
+            "+ g[(n−r)(a + b) + 2b], g = η²c²(m−r)/(mn(n+2)): b's exponent is log(1 + g(n−r+2)) > 0 for r < min(m, n).",
             check_revive, filters.confined_rate,
             lambda m, n, r, c, e: 1 + e * c**2 * (m - r) * (n - r) / (m * n * n),
             "the factor is 1 + η²c²(m−r)(n−r)/(mn²), the product of the kept shares",

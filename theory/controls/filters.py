@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from theory.controls.increments import demand
+from theory.controls.increments import demand, demand_law, demand_share
 
 
 def masked_factor(n: Any, ratio: Any, share: Any, eta_squared: Any = 1) -> Any:
@@ -23,15 +23,15 @@ def masked_factor(n: Any, ratio: Any, share: Any, eta_squared: Any = 1) -> Any:
         The factor of the squared norm.
 
     Raises:
-        Misuse: a share outside [0, 1].
+        Misuse: n < 1, a negative c, or a share or E[η²] outside [0, 1].
 
     Source: T4.mask.
 
     >>> masked_factor(4, 2.0, 0.25)
     1.25
     """
-    demand(share >= 0, f"the kept share is {share}; it lies in [0, 1]")
-    demand(share <= 1, f"the kept share is {share}; it lies in [0, 1]")
+    demand_law(n, ratio, eta_squared)
+    demand_share("the kept share", share)
     return 1 + share * eta_squared * ratio**2 / n
 
 
@@ -52,7 +52,7 @@ def filtered_step(n: Any, rank: Any, alpha: Any, held: Any, ratio: Any, eta_squa
         The factor of the squared norm at this W.
 
     Raises:
-        Misuse: a rank above n, or α or f outside [0, 1].
+        Misuse: n < 1, a negative c, a rank outside [0, n], or α, f or E[η²] outside [0, 1].
 
     Source: T4.sphere.
 
@@ -61,9 +61,9 @@ def filtered_step(n: Any, rank: Any, alpha: Any, held: Any, ratio: Any, eta_squa
     """
     demand(rank >= 0, f"{rank} directions are removed; they number 0 to n")
     demand(rank <= n, f"{rank} directions are removed of {n}; they number 0 to n")
-    for name, share in (("α", alpha), ("f", held)):
-        demand(share >= 0, f"{name} is {share}; it lies in [0, 1]")
-        demand(share <= 1, f"{name} is {share}; it lies in [0, 1]")
+    demand_law(n, ratio, eta_squared)
+    demand_share("α", alpha)
+    demand_share("f", held)
     return 1 + eta_squared * ratio**2 / n * (1 - (2 * alpha - alpha**2) * (rank + 2 * held) / (n + 2))
 
 
@@ -83,7 +83,7 @@ def filtered_rate(n: int, rank: int, alpha: float, ratio: float, eta_squared: fl
         The factor; above 1 for every c > 0.
 
     Raises:
-        Misuse: a rank outside [0, n) or α outside [0, 1].
+        Misuse: n < 1, a negative c, a rank outside [0, n), or α or E[η²] outside [0, 1].
 
     Source: T4.sphere_fixed.
 
@@ -91,7 +91,8 @@ def filtered_rate(n: int, rank: int, alpha: float, ratio: float, eta_squared: fl
     (1.25, 1.166667)
     """
     demand(0 <= rank < n, f"{rank} directions are removed of {n}; they number 0 to n − 1")
-    demand(0 <= alpha <= 1, f"α is {alpha}; it lies in [0, 1]")
+    demand_law(n, ratio, eta_squared)
+    demand_share("α", alpha)
     kept = (1 - alpha) ** 2
     half_trace = (kept * (rank + 2) + n - rank + 2) / 2
     root = half_trace + math.sqrt(half_trace**2 - 2 * kept * (n + 2))
@@ -114,13 +115,16 @@ def confined_rate(m: Any, n: Any, rank: Any, ratio: Any, eta_squared: Any = 1) -
         The factor.
 
     Raises:
-        Misuse: a rank above m or n.
+        Misuse: m or n < 1, a negative c, a rank outside [0, min(m, n)], or E[η²] outside [0, 1].
 
     Source: T4.revive.
 
     >>> confined_rate(2, 4, 1, 1.0, 1.0) == 1 + 5 / 48
     True
     """
-    demand(rank <= m, f"{rank} directions are protected in {m} × {n}; at most the smaller of the two can be")
-    demand(rank <= n, f"{rank} directions are protected in {m} × {n}; at most the smaller of the two can be")
+    demand_law(n, ratio, eta_squared)
+    demand(m >= 1, f"the value dimension is {m}; it must be at least 1")
+    demand(rank >= 0, f"{rank} directions are protected in {m} × {n}; they number 0 to the smaller of the two")
+    demand(rank <= m, f"{rank} directions are protected in {m} × {n}; they number 0 to the smaller of the two")
+    demand(rank <= n, f"{rank} directions are protected in {m} × {n}; they number 0 to the smaller of the two")
     return 1 + eta_squared * ratio**2 * (m - rank) * (n - rank + 2) / (m * n * (n + 2))

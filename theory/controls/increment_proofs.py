@@ -104,6 +104,12 @@ def check_relative(asserted: Relative) -> Evidence:
     after = R + ETA**2 * c**2 * mean
     within = sympy.And(after >= asserted.general(LOW) * R, after <= asserted.general(HIGH) * R)
     proof.follows("E R' lies between the two factors", given, within)
+    x = sympy.Symbol("ηc", positive=True)
+    proof.say("a path may shrink where the mean grows: m = n = 1, δ = ±cWk alike likely, W' = (1 ± ηc)W")
+    proof.equal("E R'/R", ((1 + x) ** 2 + (1 - x) ** 2) / 2, 1 + x**2)
+    proof.say("(1/t) log(R_t/R_0) → E log(1 ± ηc)² = log((1 + ηc)(1 − ηc)), by the law of large numbers")
+    proof.follows("whose argument lies in (0, 1) for ηc < 1", [x < 1],
+                  sympy.And((1 + x) * (1 - x) > 0, (1 + x) * (1 - x) < 1))  # fmt: skip
     proof.say("the clamp alone forces nothing:")
     shrunk = CHANGE.subs({SHIFT_SQ: c**2 * READ**2, SHIFT_READ: -c * READ**2}, simultaneous=True)
     proof.follows("δ = −cWk, c ≤ 1, lowers the norm", [c > 0, c <= 1, ETA <= 1, READ > 0], shrunk < 0)
@@ -174,9 +180,12 @@ def check_caps(asserted: Caps) -> Evidence:
     W, D = a("W"), a("D")
     proof = Proof()
     proof.follows("‖Δ‖ ≤ κ", [TRIANGLE, SIZE <= KAPPA], asserted.absolute >= AFTER)
+    length = sympy.Symbol("‖W‖", positive=True)
+    stretched = sympy.expand((asserted.absolute.subs(NORM, length) / length) ** 2)
+    proof.equal("attained by Δ = κW/‖W‖: ‖W'‖²", ((1 + KAPPA / length) * W).norm_sq(), stretched * W.norm_sq())
     proof.follows("‖Δ‖ ≤ q‖W‖", [TRIANGLE, SIZE <= Q * NORM], asserted.relative >= AFTER)
-    proof.say("both attained by Δ along W, which T4.relative_worst's aligned write is")
-    proof.equal("‖W + qW‖²", (W + Q * W).norm_sq(), sympy.expand((asserted.relative / NORM) ** 2) * W.norm_sq())
+    stretched = sympy.expand((asserted.relative / NORM) ** 2)
+    proof.equal("attained by Δ = qW: ‖W'‖²", (W + Q * W).norm_sq(), stretched * W.norm_sq())
     cross = (W @ D.T).trace()
     change = (W + D).norm_sq()
     proof.equal("‖W+Δ‖²", change, W.norm_sq() + 2 * cross + D.norm_sq())
@@ -218,38 +227,40 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T4.relative_clamp", "P6", Kind.PROVED,
-            "An active relative clamp, ‖δ‖ = c‖Wk‖, fixes the exponent and for no c > 0 removes it, provided "
-            "E[δ·Wk | k, W] = 0, keys independent of the past, P(k = 0) = 0, M positive definite, fixed η: for "
-            "isotropic x = M^(1/2)k, E R_t = (1 + η²c²/n)^t R_0, R = ‖W‖²_{M⁻¹}; for μI ≤ E x̂x̂ᵀ ≤ νI each factor "
-            "lies between 1 + η²c²μ and 1 + η²c²ν. Nothing is forced without the condition: δ = −cWk shrinks W.",
+            "An active relative clamp, ‖δ‖ = c‖Wk‖, fixes the exponent of the mean norm, for no c > 0 removing it, "
+            "provided E[δ·Wk | k, W] = 0, keys independent of the past, P(k = 0) = 0, M positive definite, M and η "
+            "fixed, W_0 ≠ 0: for isotropic x = M^(1/2)k, E R_t = (1 + η²c²/n)^t R_0, R = ‖W‖²_{M⁻¹}; for μI ≤ E "
+            "x̂x̂ᵀ ≤ νI each factor lies between 1 + η²c²μ and 1 + η²c²ν. A path may shrink (m = n = 1, δ = ±cWk, ηc "
+            "< 1: to 0), and without the condition the mean, too: δ = −cWk.",
             check_relative, relative, replace(relative, general=lambda eigenvalue: 1 + ETA * c**2 * eigenvalue),
             "the factors are 1 + ηc²μ and 1 + ηc²ν", Verdict.CONDITIONAL,
         ),
         Claim(
             "T4.relative_worst", "P6", Kind.PROVED,
-            "‖δ‖ ≤ c‖Wk‖ in any direction, M positive definite, kᵀMk > 0: ‖W_t‖ ≤ Π(1 + η_i c)‖W_0‖ in the norm of "
-            "M⁻¹, and W_0 = b(Mk)ᵀ with δ = cWk at one repeated key attains it at every edit.",
+            "‖δ‖ ≤ c‖Wk‖ in any direction, M positive definite and fixed, kᵀMk > 0: ‖W_t‖ ≤ Π(1 + η_i c)‖W_0‖ in the "
+            "norm of M⁻¹, and W_0 = b(Mk)ᵀ with δ = cWk at one repeated key attains it at every edit.",
             check_relative_worst, 1 + ETA * c, 1 + ETA**2 * c, "the factor is 1 + η²c",
         ),
         Claim(
             "T4.absolute_clamp", "P6", Kind.PROVED,
-            "‖δ‖ ≤ τ, any keys with s = kᵀMk > 0, any direction, M positive definite: ‖W_t‖ ≤ ‖W_0‖ + Σ η_i τ/√s_i in "
-            "the norm of M⁻¹, attained by W_0 = b(Mk)ᵀ with δ along Wk: no exponential while s ≥ s_min > 0. If "
-            "E[δ·Wk | k, W] ≤ 0 and k fixes η: E R_t ≤ R_0 + τ² Σ E[η_i²/s_i], so ‖W_t‖ grows like √t.",
+            "‖δ‖ ≤ τ, any keys with s = kᵀMk > 0, any direction, M positive definite and fixed: ‖W_t‖ ≤ ‖W_0‖ + "
+            "Σ η_i τ/√s_i in the norm of M⁻¹, attained by W_0 = b(Mk)ᵀ with δ along Wk: no exponential while s ≥ s_min "
+            "> 0. If E[δ·Wk | k, W] ≤ 0 and k fixes η: E R_t ≤ R_0 + τ² Σ E[η_i²/s_i], at most a line where E[η²/s] "
+            "stays finite and bounded (E[1/s] = ∞ for Gaussian keys, n ≤ 2).",
             check_absolute, ETA, ETA**2, "an increment is at most η²τ/√s",
         ),
         Claim(
             "T4.caps", "P6", Kind.PROVED,
             "A cap ‖Δ‖ ≤ κ gives ‖W_t‖ ≤ ‖W_0‖ + tκ; a relative cap ‖Δ‖ ≤ q‖W‖ gives ‖W_t‖ ≤ (1 + q)^t ‖W_0‖, both "
-            "attained by Δ along W; an active relative cap with E[⟨W, Δ⟩ | W] = 0 leaves E‖W_t‖² = (1 + q²)^t ‖W_0‖². "
-            "One norm throughout, with its inner product.",
+            "attained by Δ along W ≠ 0; an active relative cap with E[⟨W, Δ⟩ | W] = 0 leaves E‖W_t‖² = (1 + q²)^t "
+            "‖W_0‖². One norm throughout, with its inner product.",
             check_caps, caps, replace(caps, mean=1 + Q), "the mean factor of an active relative cap is 1 + q",
         ),
         Claim(
             "T4.increment_controls", "P6", Kind.PROVED,
             "P6, controls of the increment can leave the growth loop unresolved: true of relative clamps ‖δ‖ ≤ c‖Wk‖, "
-            "every c > 0 (a stream grows at rate log(1 + ηc), orthogonal shifts in the mean at log(1 + η²c²/n)); false "
-            "of absolute ones ‖δ‖ ≤ τ, s ≥ s_min > 0 (no stream has a positive exponent).",
+            "every c > 0, M and η fixed (a stream grows at rate log(1 + ηc), R under T4.relative_clamp in the mean at "
+            "log(1 + η²c²/n)); false of absolute ones ‖δ‖ ≤ τ, s ≥ s_min > 0 (no stream has a positive exponent).",
             check_increment_controls, {"relative": True, "absolute": False}, {"relative": True, "absolute": True},
             "absolute clamps leave an exponential too", Verdict.CONDITIONAL,
         ),

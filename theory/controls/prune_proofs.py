@@ -114,7 +114,7 @@ def check_every_step(asserted: Ceiling) -> Evidence:
                 y / (2 * (1 + Q)) + SLOPE * (LOGA - 1))  # fmt: skip
     halved = [*sizes, push, tangent >= L, sympy.Eq(after, TOP + SLOPE * L)]
     proof.follows("y ≥ s: σ' = s + κ log(y/s) ≤ (σ + B)/2", halved, after <= (SIGMA + B) / 2)
-    proof.follows("so σ ≤ B is kept", [SIGMA <= B, after <= (SIGMA + B) / 2], after <= B)
+    proof.follows("so σ ≤ B is kept", [*sizes, SIGMA <= B, after <= (SIGMA + B) / 2], after <= B)
     proof.follows("y < s: σ' = y < s ≤ B, with log a ≥ 1 − 1/a", [*sizes, 1 - 1 / a <= LOGA], TOP <= B)
     proof.say("σ_0 = 0 ≤ B, so σ_t ≤ B for ever, whatever q")
     for s, q, tau, base in ((2.0, 0.75, 0.0, 2.0), (5.0, 3.0, 1.5, 1.2), (0.5, 0.0, 2.0, 1.5)):

@@ -32,7 +32,8 @@ def check_ridge(share: Callable[..., sympy.Expr]) -> Evidence:
     tail = sympy.limit(LAMBDA**2 * excess, LAMBDA, sympy.oo)
     proof.equal("λ² times it for λ → ∞", tail, S**2 * c**2 / n)
     proof.equal("its limit for λ → 0, a hard write's", sympy.limit(excess, LAMBDA, 0), c**2 / n)
-    proof.follows("λ²η² ≤ s²: E[η²] follows its integrand by dominated convergence when E s² is finite", [],
+    proof.say("η ≤ 1: E[η²] → 1 for λ → 0 by dominated convergence, and η < η' pointwise gives E[η²] < E[η'²]")
+    proof.follows("λ²η² ≤ s²: so does λ²E[η²] → E s² for λ → ∞, where E s² is finite", [],
                   LAMBDA**2 * eta**2 <= S**2)  # fmt: skip
     proof.say("isotropic x = C^(−1/2)k: η depends on ‖x‖² = s alone, which is independent of x's direction,")
     proof.say("so T4.relative_clamp's step holds given s, and E R' = (1 + E[η²]c²/n) R")
@@ -47,11 +48,13 @@ class TwoKeys:
         keys: (2, 2), one key a row.
         weighting: λ.
         ridge: ϱ.
+        radii: ρ as asserted, without ϱ and with it, to three digits.
     """
 
     keys: tuple[tuple[int, int], tuple[int, int]]
     weighting: sympy.Rational
     ridge: sympy.Rational
+    radii: tuple[float, float]
 
 
 def largest_root(matrix: sympy.Matrix) -> sympy.Expr:
@@ -79,6 +82,8 @@ def check_ridge_mismatch(example: TwoKeys) -> Evidence:
         proof.say(f"ϱ = {ridge}: η = {shares}, G = {G.tolist()}, ρ(G) = {sympy.N(found[-1][0], 6)}")
         for value in G.eigenvals():
             proof.holds(f"ρ(G) is at least the eigenvalue {sympy.N(value, 6)}", found[-1][0] >= value)
+    for (radius, _), asserted in zip(found, example.radii, strict=True):
+        proof.agree("ρ(G) as asserted", radius, asserted, rtol=2e-3)
     (before, first), (after, second) = found
     lower = all(x > y for x, y in zip(first, second, strict=True))
     proof.holds(f"every share falls: {first} to {second}", lower)
@@ -92,18 +97,19 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T4.ridge", "P6", Kind.PROVED,
-            "A larger ridge lowers the exponent and never to zero: memoryless A = λC, isotropic C^(−1/2)k independent "
-            "of the past, P(k = 0) = 0, E[δ·Wk | k, W] = 0, E[‖δ‖² | k, W] = c²‖Wk‖², c > 0: E R' = (1 + E[η²]c²/n)R "
-            "in the norm of C, η = s/(λ + s), s = kᵀC⁻¹k; the excess falls strictly in λ, from c²/n, like "
-            "E[s²]c²/(nλ²) where E s² is finite.",
+            "A larger ridge lowers the mean's exponent and never to zero: memoryless A = λC, C^(−1/2)k isotropic (of "
+            "a law that no rotation changes) and independent of the past, P(k = 0) = 0, E[δ·Wk | k, W] = 0, E[‖δ‖² | "
+            "k, W] = c²‖Wk‖², c > 0: E R' = (1 + E[η²]c²/n)R in the norm of C, η = s/(λ + s), s = kᵀC⁻¹k; the excess "
+            "falls strictly in λ, from c²/n, like E[s²]c²/(nλ²) where E s² is finite.",
             check_ridge, controls.ridge_share, lambda s, ridge: s / (1 + ridge * s), "η = s/(1 + λs)",
         ),
         Claim(
             "T4.ridge_mismatch", "P6", Kind.PROVED,
             "Adding a ridge ϱI to λC (ENCORE) lowers the mean exponent, since it lowers every η. False: keys (1, 0) "
-            "and (2, 1), equally likely, C their own covariance, λ = 1/100, ϱ = 1/10: both η fall and ρ rises from "
-            "0.495 to 0.765; the ridge makes the metric see the keys as alike.",
-            check_ridge_mismatch, TwoKeys(((1, 0), (2, 1)), hundredth, tenth),
-            TwoKeys(((1, 0), (0, 1)), hundredth, tenth), "orthogonal keys are a counterexample too", Verdict.FALSE,
+            "and (2, 1), equally likely, C their own covariance, λ = 1/100, ϱ = 1/10, E‖W_t‖² growing by 1 + c²ρ in "
+            "the end: both η fall and ρ rises from 0.495 to 0.765; the ridge makes the metric see the keys as alike.",
+            check_ridge_mismatch, TwoKeys(((1, 0), (2, 1)), hundredth, tenth, (0.495, 0.765)),
+            TwoKeys(((1, 0), (0, 1)), hundredth, tenth, (0.495, 0.765)), "orthogonal keys are a counterexample too",
+            Verdict.FALSE,
         ),
     )  # fmt: skip

@@ -207,7 +207,8 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T4.weight_decay", "P6", Kind.PROVED,
-            "W ← (1 − w)(W + Δ), where without decay E R' = growth·R for every W (1 + η²c²/n under T4.relative_clamp): "
+            "W ← (1 − w)(W + Δ), 0 ≤ w ≤ 1, where without decay E R' = growth·R for every W, growth ≥ 1 (1 + η²c²/n "
+            "under T4.relative_clamp): "
             "E R_t = ((1 − w)² growth)^t R_0, without growth iff w ≥ 1 − 1/√growth, about η²c²/(2n); for every "
             "direction of ‖δ‖ ≤ c‖Wk‖ iff w ≥ ηc/(1 + ηc).",
             check_decay, decay, replace(decay, factor=lambda w, growth: (1 - w) * growth),
@@ -216,9 +217,10 @@ def claims() -> tuple[Claim[Any], ...]:
         Claim(
             "T4.pull", "P6", Kind.PROVED,
             "A ridge pull towards W_0 (RLSEdit's published objective, ϱ = λ² > 0, without its deviation term), "
-            "W_n = argmin Σ‖Wk_i − v_i‖² + ϱ‖W − W_0‖²_F: ‖W_n − W_0‖²_F ≤ Σ‖v_i − W_0k_i‖²/(4ϱ), attained at every "
-            "even n by keys chosen for n: like √n, not bounded, even where residuals on W_0 are. Residuals at most ϵ "
-            "and excited keys, Σ k_ik_iᵀ ≥ μnI, give ‖W_n − W_0‖_F ≤ ϵ/√μ. Not for values solved on W_t.",
+            "W_t = argmin Σ_{i≤t} ‖Wk_i − v_i‖² + ϱ‖W − W_0‖²_F: ‖W_t − W_0‖²_F ≤ Σ‖v_i − W_0k_i‖²/(4ϱ), attained at "
+            "every even t by keys chosen for t: like √t, not bounded, even where residuals on W_0 are. Residuals at "
+            "most ϵ and excited keys, Σ k_ik_iᵀ ≥ μtI, μ > 0, give ‖W_t − W_0‖_F ≤ ϵ/√μ. Not for values solved on the "
+            "current weight, whose residuals on W_0 nothing bounds.",
             check_pull, state_controls.pulled_bound, lambda residuals, ridge: residuals / (8 * ridge),
             "the constant is 1/8",
         ),
@@ -239,8 +241,8 @@ def claims() -> tuple[Claim[Any], ...]:
         Claim(
             "T4.frozen_values", "P6", Kind.PROVED,
             "Values solved on W_0 (NSE) do not feed back. Isotropic keys independent of the past, P(k = 0) = 0, M = I, "
-            "hard writes, E[‖v‖² | k, W] = (1 + c²)‖W_0k‖²: E R_t = R_0[1 + c²(1 − (1 − 1/n)^t)] < (1 + c²)R_0. Any "
-            "keys with s > 0, any positive definite M, any η in (0, 1], ‖v − W_0k‖ ≤ c‖W_0k‖: "
+            "hard writes, E[‖v‖² | k, W] = (1 + c²)‖W_0k‖²: E R_t = R_0[1 + c²(1 − (1 − 1/n)^t)] ≤ (1 + c²)R_0. Any "
+            "keys with s > 0, any fixed positive definite M, any η in (0, 1], ‖v − W_0k‖ ≤ c‖W_0k‖: "
             "‖W_t‖² ≤ [1 + (1 + c)²t]‖W_0‖² in M⁻¹: √t at most, never exponential.",
             check_frozen, frozen,
             replace(frozen, law=lambda start, n, c, t: start * (1 + c**2 * (1 - (1 - 1 / n) ** t) / n)),

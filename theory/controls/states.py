@@ -22,7 +22,7 @@ def pruned(value: float, largest: float, base: float = math.e) -> float:
         F(σ).
 
     Raises:
-        Misuse: σ < 0, s_max ≤ 0 or b ≤ 1.
+        Misuse: σ < 0, s_max ≤ 0, b ≤ 1, or one that is not finite.
 
     Source: mjy1111/PRUNE; T4.prune_scale.
 
@@ -32,7 +32,8 @@ def pruned(value: float, largest: float, base: float = math.e) -> float:
     demand(value >= 0, f"the singular value is {value}; it must be at least 0")
     demand(largest > 0, f"the largest singular value of W_0 is {largest}; it must be positive")
     demand(base > 1, f"the logarithm's base is {base}; it must be above 1")
-    return value if value < largest else largest + math.log(value / largest) / math.log(base)
+    demand(value + largest + base < math.inf, f"σ, s_max, b are {value}, {largest}, {base}; they must be finite")
+    return value if value < largest else largest + (math.log(value) - math.log(largest)) / math.log(base)
 
 
 def pruned_ceiling(largest: float, ratio: float, limit: float, base: float = math.e) -> float:
@@ -50,7 +51,7 @@ def pruned_ceiling(largest: float, ratio: float, limit: float, base: float = mat
         B: finite for every q, growing with log q.
 
     Raises:
-        Misuse: s ≤ 0, b ≤ 1, or a negative q or τ.
+        Misuse: s ≤ 0, b ≤ 1, a negative q or τ, or one that is not finite.
 
     Source: T4.prune_every_step.
 
@@ -61,6 +62,8 @@ def pruned_ceiling(largest: float, ratio: float, limit: float, base: float = mat
     demand(ratio >= 0, f"the relative size q is {ratio}; it must be at least 0")
     demand(limit >= 0, f"the size τ is {limit}; it must be at least 0")
     demand(base > 1, f"the logarithm's base is {base}; it must be above 1")
+    demand(largest + ratio + limit + base < math.inf,
+           f"s, q, τ, b are {largest}, {ratio}, {limit}, {base}; they must be finite")  # fmt: skip
     slope = 1 / math.log(base)
     tangent = math.log(2 * slope * (1 + ratio) / largest) - 1
     return 2 * largest + (ratio * largest + limit) / (1 + ratio) + 2 * slope * tangent
@@ -79,13 +82,14 @@ def pulled_bound(residuals_sq: Any, ridge: Any) -> Any:
         The bound on the squared distance.
 
     Raises:
-        Misuse: ϱ ≤ 0.
+        Misuse: ϱ ≤ 0, or a negative sum of squares.
 
     Source: T4.pull.
 
     >>> pulled_bound(8.0, 0.5)
     4.0
     """
+    demand(residuals_sq >= 0, f"the sum of squared residuals is {residuals_sq}; it must be at least 0")
     demand(ridge > 0, f"the pull ϱ is {ridge}; it must be positive: with 0 nothing pulls")
     return residuals_sq / (4 * ridge)
 
@@ -105,7 +109,7 @@ def frozen_values_law(norm_sq_0: Any, n: Any, ratio: Any, t: Any) -> Any:
         The mean: it starts with T3's slope c²/n and stops at (1 + c²)R_0.
 
     Raises:
-        Misuse: n < 1.
+        Misuse: n < 1, or a negative norm, c or t.
 
     Source: T4.frozen_values.
 
@@ -113,6 +117,7 @@ def frozen_values_law(norm_sq_0: Any, n: Any, ratio: Any, t: Any) -> Any:
     3.0
     """
     demand(n >= 1, f"the key dimension is {n}; it must be at least 1")
+    _demand_stream(norm_sq_0, ratio, t)
     return norm_sq_0 * (1 + ratio**2 * (1 - (1 - 1 / n) ** t))
 
 
@@ -130,12 +135,18 @@ def frozen_values_worst(norm_sq_0: Any, ratio: Any, t: Any) -> Any:
         The bound.
 
     Raises:
-        Misuse: a negative t.
+        Misuse: a negative norm, c or t.
 
     Source: T4.frozen_values.
 
     >>> frozen_values_worst(1.0, 1.0, 2)
     9.0
     """
-    demand(t >= 0, f"{t} edits are asked for; their number must be at least 0")
+    _demand_stream(norm_sq_0, ratio, t)
     return norm_sq_0 * (1 + (1 + ratio) ** 2 * t)
+
+
+def _demand_stream(norm_sq_0: Any, ratio: Any, t: Any) -> None:
+    demand(norm_sq_0 >= 0, f"the squared norm of W_0 is {norm_sq_0}; it must be at least 0")
+    demand(ratio >= 0, f"the ratio c is {ratio}; it must be at least 0")
+    demand(t >= 0, f"{t} edits are asked for; their number must be at least 0")

@@ -65,7 +65,6 @@ def check_stream_worst(bound: sympy.Expr) -> Evidence:
     """‖W'‖ ≤ bound for ‖δ‖ ≤ c‖p + Wk‖, ‖p‖ = κ, in any direction."""
     proof = Proof()
     size, read = prove_size(proof)
-    given = [size, read, c * (KAPPA + READ) >= SHIFT]
     proof.follows("‖Wk‖ ≤ √s‖W‖", [read], READ <= ROOT * NORM)
     given = [size, READ <= ROOT * NORM, c * (KAPPA + READ) >= SHIFT]
     proof.follows("√s‖Δ‖ ≤ ηc(κ + √s‖W‖)", given, ETA * c * (KAPPA + ROOT * NORM) >= SIZE * ROOT)
@@ -85,17 +84,19 @@ def claims() -> tuple[Claim[Any], ...]:
     return (
         Claim(
             "T4.stream_clamp", "P6", Kind.PROVED,
-            "A clamp on the residual stream, ‖δ‖ = c‖h‖ with h = p + Wk (MEMIT family), active, with (k, p) of one "
-            "law, independent of the past, E[δ·Wk | k, p, W] = 0 = E[p·Wk | k, W], isotropic keys, P(k = 0) = 0, M = "
-            "I, fixed η: E R_t = (R_0 + L)(1 + γ)^t − L, γ = η²c²/n, L = n E[‖p‖²/s] finite: a line while R ≪ L, and "
-            "in the end the exponent log(1 + γ) of c‖Wk‖. Not if p cancels Wk; absolute if h has no Wk.",
+            "A clamp on the residual stream, ‖δ‖ = c‖h‖ with h = p + Wk (MEMIT family), active, (k, p) of one law, "
+            "independent of the past, E[δ·Wk | k, p, W] = 0 = E[p·Wk | k, W], isotropic keys, P(k = 0) = 0, M = I, "
+            "fixed η, c > 0, W_0 ≠ 0: E R_t = (R_0 + L)(1 + γ)^t − L, γ = η²c²/n, L = n E[‖p‖²/s] finite: a line "
+            "while R ≪ L, in the end the mean's exponent log(1 + γ) of c‖Wk‖. Not if p(k) = −W_0k, where nothing "
+            "moves; absolute if h has no Wk.",
             check_stream, controls.stream_clamp_law,
             lambda start, rate, stream, time: (start + stream) * (1 + rate) ** time - rate * stream,
             "E R_t = (R_0 + L)(1 + γ)^t − γL", Verdict.CONDITIONAL,
         ),
         Claim(
             "T4.stream_worst", "P6", Kind.PROVED,
-            "‖δ‖ ≤ c‖p + Wk‖ with ‖p‖ ≤ κ, in any direction: ‖W'‖ ≤ (1 + ηc)‖W‖ + ηcκ/√s in the norm of M⁻¹, attained.",
+            "‖δ‖ ≤ c‖p + Wk‖ with ‖p‖ ≤ κ, in any direction, M positive definite, s = kᵀMk > 0: ‖W'‖ ≤ (1 + ηc)‖W‖ + "
+            "ηcκ/√s in the norm of M⁻¹, attained by W = b(Mk)ᵀ with p and δ along b.",
             check_stream_worst, stretched, stretched - ETA * (1 - ETA) * c * KAPPA / ROOT,
             "the stream adds η²cκ/√s only",
         ),
