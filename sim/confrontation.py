@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.montecarlo import Interval, student_interval
+from sim.montecarlo import student_interval
 from theory.claim import Claim, Evidence, Kind, Verdict
 
 CONFIDENCE = 0.99994
@@ -48,15 +48,18 @@ def confront(
 ) -> Claim[tuple[float, ...]]:
     """A claim that sets theory's numbers beside simulated ones.
 
-        "=": every interval over seeds covers its number;   "<=": none lies above it;   "~": |mean/number − 1| ≤ error
+        "=": every interval over seeds covers its number;   "<=": none lies above it;
+        "~": |mean − number| ≤ error·|number|, and the mean's standard error is at most error·|number|
+
+    A claim and its twin are decided on the same samples, so that the twin is rejected for its number, not by chance.
 
     Args:
         id: of the claim.
         source: where the prediction comes from.
         statement: what is predicted, and in which settings.
         settings: the experiments, at least three; each is run once, for the claim and for its twin.
-        predicted: theory's number for every setting.
-        twin: false numbers of the same form, which the same check rejects.
+        predicted: theory's number for every setting, finite.
+        twin: false numbers of the same form, which the same check rejects; finite, and at least one another.
         twin_statement: what they assert.
         relation: "=" exact in the mean, "<=" a bound, "~" an approximation.
         error: the largest relative error that an approximation is allowed; 0 for the other two.
@@ -67,23 +70,19 @@ def confront(
         The claim; nothing is simulated before its check runs.
 
     Raises:
-        ValueError: fewer than three settings, another number of predictions, or an error where none is allowed.
+        ValueError: see `refuse_misuse` and, once a setting has run, `interval_of`.
     """
-    if len(settings) < 3 or len(predicted) != len(settings) or len(twin) != len(settings):
-        raise ValueError(f"{id} has {len(settings)} settings, {len(predicted)} numbers and {len(twin)} of its twin; "
-                         "give at least three settings and one number each")  # fmt: skip
-    if (relation == "~") != (error > 0):
-        raise ValueError(f"{id}: an approximation states its error, and only an approximation has one")
-    runs = [functools.cache(setting.samples) for setting in settings]
+    refuse_misuse(id, len(settings), predicted, twin, relation, error)
+    runs = [functools.cache(functools.partial(interval_of, setting)) for setting in settings]
 
     def check(numbers: tuple[float, ...]) -> Evidence:
-        intervals = [student_interval(run(), CONFIDENCE) for run in runs]
+        intervals = [run() for run in runs]
         verdicts = [agrees(*pair, relation, error) for pair in zip(intervals, numbers, strict=True)]
         worst = max(range(len(numbers)), key=lambda i: deviation(intervals[i], numbers[i], relation))
         at = intervals[worst]
         lines = (
             f"{setting.name}: {interval.mean:.5g} [{interval.low:.5g}, {interval.high:.5g}] {relation} {number:.5g}"
-            f" ({100 * (interval.mean / number - 1):+.2f} %)"
+            f"{apart(interval, number)}"
             for setting, interval, number in zip(settings, intervals, numbers, strict=True)
         )
         return Evidence(
@@ -101,19 +100,75 @@ def confront(
     )  # fmt: skip
 
 
-def agrees(interval: Interval, number: float, relation: Relation, error: float) -> bool:
-    """Whether a measured interval agrees with a predicted number."""
+def refuse_misuse(
+    id: str, settings: int, predicted: Sequence[float], twin: Sequence[float], relation: Relation, error: float
+) -> None:
+    """Raise for a confrontation that could not decide anything.
+
+    Raises:
+        ValueError: fewer than three settings, another number of predictions, a prediction that is not finite, a twin
+            that predicts the same, an error that does not fit the relation, or a 0 to approximate.
+    """
+    if settings < 3 or len(predicted) != settings or len(twin) != settings:
+        raise ValueError(f"{id} has {settings} settings, {len(predicted)} numbers and {len(twin)} of its twin; "
+                         "give at least three settings and one number each")  # fmt: skip
+    if not (0 < error < 1 if relation == "~" else error == 0):
+        raise ValueError(f"{id} has the error {error}; an approximation states one between 0 and 1, the others none")
+    if not np.all(np.isfinite([*predicted, *twin])) or tuple(predicted) == tuple(twin):
+        raise ValueError(f"{id} predicts {predicted} and its twin {twin}; give finite numbers, and others to the twin")
+    if relation == "~" and 0 in (*predicted, *twin):
+        raise ValueError(f"{id} approximates 0, of which no error is a share; shift the quantity")
+
+
+class Measured(NamedTuple):
+    """What the seeds of one setting gave.
+
+    Attributes:
+        mean: of the samples.
+        low: the lower end of its Student interval.
+        high: the upper end.
+        error: its standard error.
+    """
+
+    mean: float
+    low: float
+    high: float
+    error: float
+
+
+def interval_of(setting: Setting) -> Measured:
+    """The mean over a setting's seeds, its interval and its standard error.
+
+    Raises:
+        ValueError: samples that are not one number a seed, of three seeds at least.
+    """
+    samples = np.asarray(setting.samples(), dtype=float)
+    if samples.ndim != 1 or len(samples) < 3:
+        raise ValueError(f"{setting.name} gave samples of shape {samples.shape}; give one number a seed, three or more")
+    return Measured(*student_interval(samples, CONFIDENCE), float(samples.std(ddof=1) / np.sqrt(len(samples))))
+
+
+def apart(found: Measured, number: float) -> str:
+    """How far a mean lies from its number, relative, with its standard error; nothing to say of 0."""
+    if not number:
+        return ""
+    return f" ({100 * (found.mean / number - 1):+.2f} %, standard error {100 * found.error / abs(number):.2f} %)"
+
+
+def agrees(found: Measured, number: float, relation: Relation, error: float) -> bool:
+    """Whether what was measured agrees with a predicted number."""
     if relation == "=":
-        return interval.covers(number)
+        return found.low <= number <= found.high
     if relation == "<=":
-        return interval.low <= number
-    return abs(interval.mean / number - 1) <= error
+        return found.low <= number
+    allowed = error * abs(number)
+    return abs(found.mean - number) <= allowed and found.error <= allowed
 
 
-def deviation(interval: Interval, number: float, relation: Relation) -> float:
+def deviation(found: Measured, number: float, relation: Relation) -> float:
     """How far a mean lies from its number: in half-widths of the interval, or relative for an approximation."""
-    apart = interval.mean - number
-    half = (interval.high - interval.low) / 2
+    off = found.mean - number if relation == "<=" else abs(found.mean - number)
     if relation == "~":
-        return abs(apart / number)
-    return (apart if relation == "<=" else abs(apart)) / half if half else float(np.sign(abs(apart)))
+        return off / abs(number)
+    half = (found.high - found.low) / 2
+    return off / half if half else float(np.sign(off))

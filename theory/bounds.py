@@ -22,10 +22,12 @@ from theory.findings import (
     Gain,
     Stream,
     check_identity,
+    fitting,
     norm_sq,
     share,
     size,
     soft,
+    solved,
     within_worst_case,
 )
 
@@ -52,9 +54,14 @@ def edits_of(editor: Editor, stream: Stream) -> Iterator[tuple[int, Array, Array
 
     Raises:
         AssertionError: the editor returned an array of another shape.
+        Misuse: a stream without edits, which would pass every test, or a key or value that does not fit the weight.
     """
     weight = np.asarray(stream.start, dtype=np.float64)
-    for edit, (key, value) in enumerate(stream.pairs):
+    if not len(stream.pairs):
+        raise Misuse("a stream of 0 edits is given, of which every law holds; give at least one pair (k, v)")
+    for edit, pair in enumerate(stream.pairs):
+        key, value = (np.asarray(part, dtype=np.float64) for part in pair)
+        fitting(weight, key, value)
         after = np.asarray(editor(weight.copy(), key.copy(), value.copy()), dtype=np.float64)
         if after.shape != weight.shape:
             raise AssertionError(f"edit {edit}: the editor returned shape {after.shape} for a weight {weight.shape}")
@@ -167,7 +174,10 @@ def assert_growth_at_most(
 
     Raises:
         AssertionError: the first edit that grows more.
+        Misuse: a factor or a clamp that is negative or not finite.
     """
+    if not (0 <= factor < np.inf and 0 <= clamp < np.inf):
+        raise Misuse(f"the factor is {factor} and the clamp {clamp}; neither may be negative or infinite")
     for edit, before, key, _, after in edits_of(editor, stream):
         one, other = np.sqrt(norm_sq(before, covariance)), np.sqrt(norm_sq(after, covariance))
         allowed = float(factor * one + clamp / np.sqrt(size(key, covariance)))
@@ -189,11 +199,13 @@ def assert_batch_identity(
 
     Raises:
         AssertionError: it changes otherwise.
+        Misuse: shapes that do not fit, a matrix that is not positive definite.
     """
     start, keys, values = (np.asarray(part, dtype=np.float64) for part in batch)
+    fitting(start, keys, values)
     after = next(edits_of(editor, Stream(start, [(keys, values)])))[-1]
     read = start @ keys
-    inner = keys.T @ (keys if covariance is None else np.linalg.solve(covariance, keys))
+    inner = keys.T @ solved(keys, covariance)
     system = np.eye(keys.shape[1]) + inner
     step = np.linalg.solve(system, (values - read).T).T
     cross, square = 2 * float(np.sum(step * read)), float(np.sum((step @ inner) * step))

@@ -87,9 +87,14 @@ class Finding:
 def soft(s: float) -> float:
     """η = s/(1 + s), the share that MEMIT's solve writes of one key.
 
+    Raises:
+        Misuse: an s that is not positive or not finite.
+
     >>> soft(1.0)
     0.5
     """
+    if not 0 < s < np.inf:
+        raise Misuse(f"s = kᵀA⁻¹k is {s}; it is positive and finite")
     return s / (1 + s)
 
 
@@ -104,18 +109,49 @@ def norm_sq(weight: Array, covariance: Array | None = None) -> float:
         return float(np.sum(seen * weight))
 
 
+def fitting(weight: Array, key: Array, value: Array) -> None:
+    """Raise for a key (n,) or a value (m,), or columns of them (n, u) and (m, u), that do not fit a weight (m, n).
+
+    Raises:
+        Misuse: shapes that do not fit.
+    """
+    if weight.ndim != 2 or (len(value), len(key)) != weight.shape or value.shape[1:] != key.shape[1:]:
+        raise Misuse(f"a key {key.shape} and a value {value.shape} do not fit a weight {weight.shape}; "
+                     "give (n,) and (m,) for a weight (m, n), columns for a batch")  # fmt: skip
+
+
+def solved(key: Array, covariance: Array | None = None) -> Array:
+    """A⁻¹k, of a key or of columns of keys.
+
+    Raises:
+        Misuse: a matrix of another size, one that is not symmetric, or one that is not positive definite.
+    """
+    if covariance is None:
+        return key
+    if covariance.shape != (len(key), len(key)) or not np.allclose(covariance, covariance.T, rtol=ROUNDING, atol=0):
+        raise Misuse(f"a covariance {covariance.shape} is given for keys {key.shape}; pass a symmetric matrix (n, n)")
+    try:
+        np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError as error:
+        low = np.linalg.eigvalsh(covariance)[0]
+        raise Misuse(f"the covariance's least eigenvalue is {low:.3g}; pass a positive definite one") from error
+    return np.linalg.solve(covariance, key)
+
+
 def size(key: Array, covariance: Array | None = None) -> float:
     """s = kᵀA⁻¹k.
 
     Raises:
-        Misuse: a key of zero, or a matrix that is not positive definite.
+        Misuse: a key of zero or one that is not finite, or a matrix that is not positive definite.
 
     >>> size(np.array([2.0, 0.0]), np.diag([4.0, 1.0]))
     1.0
     """
-    s = float(key @ (key if covariance is None else np.linalg.solve(covariance, key)))
-    if not s > 0:
-        raise Misuse(f"s = kᵀA⁻¹k is {s} for the key {key}; drop zero keys and pass a positive definite covariance")
+    s = float(key @ solved(key, covariance))
+    if not 0 < s < np.inf:
+        raise Misuse(
+            f"s = kᵀA⁻¹k is {s} for a key of length {np.linalg.norm(key):.3g}; drop keys of 0 and scale others"
+        )
     return s
 
 
@@ -153,7 +189,7 @@ def check_identity(
         The finding; its `holds` is the verdict.
 
     Raises:
-        Misuse: a zero key, a share outside (0, 1].
+        Misuse: a zero key, a share outside (0, 1], a matrix that is not positive definite, shapes that do not fit.
 
     Source: T1.identity.
 
@@ -161,6 +197,7 @@ def check_identity(
     >>> check_identity(W, np.array([[3.0, 0.0]]), k, v).holds
     True
     """
+    fitting(before, key, value)
     s = size(key, covariance)
     part, read = share(eta, s), before @ key
     asked, was, residual = value @ value, read @ read, (value - read) @ (value - read)
@@ -196,6 +233,8 @@ def within_worst_case(
     [True, False]
     """
     norms = np.asarray(norms_sq, dtype=np.float64)
+    if norms.ndim != 1 or not norms.size:
+        raise Misuse(f"norms of shape {norms.shape} are given; record one before the first edit and one after each")
     limits = worst_case(float(norms[0]), anchor, etas, s)
     if norms.shape != limits.shape:
         raise Misuse(f"{norms.size} norms are given for {limits.size - 1} edits; record one before the first edit")

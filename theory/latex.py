@@ -38,10 +38,15 @@ def step(found: Step) -> str:
     mark = f"{MARKS[found.prover]}{rejected}"
     if found.left is None:
         answer = rf"\\ \hspace*{{1em}}{text(found.found)}" if found.found else ""
-        return rf"\item {text(found.text)}{answer}{mark}"
+        return rf"\item {guarded(text(found.text))}{answer}{mark}"
     relation = "=" if found.accepted else r"\neq"
     sides = f"${expression(found.left)}$ ${relation} {expression(found.right)}$"
-    return rf"\item {text(found.text)}: {sides}{mark}"
+    return rf"\item {guarded(text(found.text))}: {sides}{mark}"
+
+
+def guarded(line: str) -> str:
+    r"""A line that may follow \item: one that opens with a bracket would be taken for its label."""
+    return f"{{}}{line}" if line.startswith("[") else line
 
 
 def claim(made: Claim[Any], found: Evidence, twin: Evidence) -> str:

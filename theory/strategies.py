@@ -33,7 +33,13 @@ NEAR = 2.0**-20
 
 
 def scales(decades: int) -> st.SearchStrategy[float]:
-    """Powers of ten from 10^−decades to 10^decades, 1 first."""
+    """Powers of ten from 10^−decades to 10^decades, 1 first.
+
+    Raises:
+        Misuse: decades beyond which squares overflow, or negative ones.
+    """
+    if not 0 <= decades <= 100:
+        raise Misuse(f"lengths over ±{decades} decades are asked for; float64 squares those of 0 to 100")
     return st.integers(-decades, decades).map(lambda power: 10.0**power)
 
 
@@ -130,10 +136,17 @@ def adversarial_keys(weight: Array, *, decades: int = 3) -> st.SearchStrategy[Ar
         weight: W (m, n).
         decades: of the keys' lengths, as in `keys`.
 
+    Raises:
+        Misuse: a weight that is no matrix, or not finite: the editor before has diverged.
+
     >>> from hypothesis import find
     >>> find(adversarial_keys(np.array([[3.0, 0.0]])), lambda key: True).tolist()
     [0.0, 1.0]
     """
+    weight = np.asarray(weight, dtype=np.float64)
+    if weight.ndim != 2 or not weight.size or not np.all(np.isfinite(weight)):
+        raise Misuse(f"a weight of shape {weight.shape} with {np.sum(~np.isfinite(weight))} entries that are not finite "
+                     "is given; give a finite matrix (m, n)")  # fmt: skip
     _, singular, right = np.linalg.svd(weight)
     rank = int(np.sum(singular > singular[0] * max(weight.shape) * np.finfo(np.float64).eps))
     hidden = right[rank:] if rank < len(right) else right[-1:]

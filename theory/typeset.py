@@ -19,9 +19,10 @@ SYMBOLS = {
     "→": r"\to", "←": r"\leftarrow", "⇒": r"\Rightarrow", "⇔": r"\Leftrightarrow", "∝": r"\propto", "±": r"\pm",
     "⟨": r"\langle", "⟩": r"\rangle", "∘": r"\circ", "∑": r"\sum", "∏": r"\prod", "∂": r"\partial", "∇": r"\nabla",
     "⊂": r"\subset", "⊆": r"\subseteq", "∪": r"\cup", "∩": r"\cap", "⌊": r"\lfloor", "⌋": r"\rfloor", "∼": r"\sim",
-    "⊗": r"\otimes", "⊙": r"\odot", "½": r"\tfrac12", "¼": r"\tfrac14", "…": r"\ldots", "ℝ": r"\mathbb{R}",
-    "∅": r"\emptyset",    "⪰": r"\succeq",
-    "⪯": r"\preceq", "∀": r"\forall", "∃": r"\exists", "ℓ": r"\ell", "≡": r"\equiv", "≪": r"\ll",
+    "⊗": r"\otimes", "⊙": r"\odot", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "…": r"\ldots", "ℝ": r"\mathbb{R}",
+    "∅": r"\emptyset", "⪰": r"\succeq", "⪯": r"\preceq", "∀": r"\forall", "∃": r"\exists", "ℓ": r"\ell", "≡": r"\equiv",
+    "⌈": r"\lceil", "⌉": r"\rceil", "°": r"^{\circ}", "∥": r"\parallel",
+    "ϱ": r"\varrho", "ϵ": r"\epsilon", "ϑ": r"\vartheta", "ι": r"\iota", "υ": r"\upsilon", "≪": r"\ll",
     "≫": r"\gg", "ₖ": "_{k}", "′": "'", "∖": r"\setminus", "⁄": "/",
 }  # fmt: skip
 """Every symbol of the derivations, as mathematics."""
@@ -33,16 +34,20 @@ MARKS = set(SYMBOLS) | set(RAISED) | set(LOWERED) | set(ACCENTS) | set("_^=<>")
 FUNCTIONS = ("tr", "ln", "log", "exp", "lim", "sup", "inf", "min", "max", "det", "rank", "sin", "cos", "var")
 PLAIN = re.compile(rf"(?:{'|'.join(FUNCTIONS)}|(?<![A-Za-z])[a-z](?![a-z])|[A-Z]|(?<=[A-Z])[a-z]|[0-9()\[\]+/*'.,|-])+")
 """What may stand in a formula although it holds no symbol: numbers, brackets, single letters, functions."""
+OPERATORS = set("=<>≤≥≠≈≡+-−·×→←⇒⇔∼∝∈±⟂⊥⪰⪯≪≫*/∖∪∩⊂⊆∘⊗⊙")
+"""What stands between two words of one formula."""
 ESCAPED = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "–": "--", "—": "---", "’": "'", "“": "``", "”": "''", "é": r"\'e", "ö": r'\"o', "ü": r'\"u', "§": r"\S{}",
 }  # fmt: skip
 """What stands for itself in words, in TeX."""
+ROOT = r"√\(((?:[^()]|\([^()]*\))*)\)"
+WIDE = 400  # characters of LaTeX that may go beyond a line
 
 
 def text(line: str) -> str:
-    r"""A line of a derivation: words as words, and every word that holds a symbol as mathematics.
+    r"""A line of a derivation: words as words, every word that holds a symbol as mathematics, `names` as code.
 
     Args:
         line: the line, in the symbols of `SYMBOLS`.
@@ -56,13 +61,27 @@ def text(line: str) -> str:
     >>> print(text("so ‖W‖²_{M⁻¹} ≤ R_0 holds"))
     so $\|W\|^{2}_{M^{-1}} \leq R_{0}$ holds
     """
-    words = spread(line).split(" ")
+    pieces = line.split("`")
+    return "".join(rf"\texttt{{{prose(piece)}}}" if i % 2 else sentence(piece) for i, piece in enumerate(pieces))
+
+
+def sentence(line: str) -> str:
+    """A line without names of code."""
+    words = whole(spread(line)).split(" ")
     sure = [bool(set(word) & MARKS) for word in words]
     near = [[*sure[max(i - 1, 0) : i], *sure[i + 1 : i + 2]] for i in range(len(words))]
     math = [one or joins(word, sides) for word, one, sides in zip(words, sure, near, strict=True)]
-    return " ".join(typeset(word) if one else prose(word) for word, one in zip(words, math, strict=True)).replace(
-        "$ $", " "
-    )
+    typed = [typeset(word) if one else prose(word) for word, one in zip(words, math, strict=True)]
+    for i in range(1, len(words)):  # W m×n are two formulas, a ≤ b is one
+        if words[i - 1][-1:] in OPERATORS or words[i][:1] in OPERATORS:
+            typed[i - 1 : i + 1] = "", f"{typed[i - 1]} {typed[i]}".replace("$ $", " ")
+    return " ".join(part for part, word in zip(typed, words, strict=True) if part or not word)
+
+
+def whole(line: str) -> str:
+    """A line with sympy's signs as symbols, and with no space under a root, which would part it."""
+    line = re.sub(r"\*\*(?!\*)", "^", line.replace("<=", "≤").replace(">=", "≥"))
+    return re.sub(ROOT, lambda root: root[0].replace(" ", ""), line)
 
 
 def joins(word: str, sides: list[bool]) -> bool:
@@ -108,8 +127,8 @@ def formula(source: str) -> str:
         run = "([" + "".join(marks) + "]+)"
         spelled = re.sub(run, lambda found, m=marks, s=sign: f"{s}{{{''.join(m[x] for x in found[1])}}}", spelled)  # type: ignore[misc]
     spelled = re.sub(r"([_^])\(([^()]*)\)", r"\1{\2}", spelled)
-    spelled = re.sub(r"([_^])([A-Za-z]+|[0-9]+)", r"\1{\2}", spelled)
-    spelled = re.sub(r"√(?:\(([^()]*)\)|(\w))", lambda found: rf"\sqrt{{{found[1] or found[2]}}}", spelled)
+    spelled = re.sub(r"([_^])([A-Z]'+|[A-Za-z]+|[0-9]+)", r"\1{\2}", spelled)
+    spelled = re.sub(rf"{ROOT}|√(\w)", lambda found: rf"\sqrt{{{found[1] or found[2]}}}", spelled)
     spelled = re.sub(r"(?<![\\A-Za-z])(?:([a-z]{3,})|(tr|ln))(?![A-Za-z])", r"\\mathrm{\1\2}", spelled)
     spelled = "".join(f"{SYMBOLS[x]} " if SYMBOLS.get(x, "").startswith("\\") else SYMBOLS.get(x, x) for x in spelled)
     spelled = re.sub(r"(\\[a-z]+) (?=[^A-Za-z])", r"\1", re.sub(r"\\\| ", r"\\|", spelled)).rstrip()
@@ -123,10 +142,10 @@ def formula(source: str) -> str:
 
 
 def separate(source: str) -> str:
-    """Put an empty group between two superscripts or two subscripts, which TeX refuses to stack."""
+    """Put an empty group between two superscripts or two subscripts, which TeX refuses to stack on one letter."""
     group = r"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}"
-    for sign, other in ((r"\^", "['^]"), ("_", "_")):
-        source = re.sub(rf"({sign}{group})(?={other})", r"\1{}", source)
+    for sign, between, other in ((r"\^", "_", "['^]"), ("_", r"\^", "_")):
+        source = re.sub(rf"({sign}{group}(?:{between}{group})?)(?={other})", r"\1{}", source)
     return source
 
 
@@ -149,12 +168,20 @@ def balanced(source: str) -> str:
 
 
 def expression(value: object) -> str:
-    """A side of an equation: a matrix expression, a sympy expression, or anything else as it prints."""
+    """A side of an equation: a matrix expression, a sympy expression, or anything else as it prints.
+
+    What is wider than a line is a quotient with a slash, in brackets that TeX may break.
+    """
     if isinstance(value, Expression):
         terms = [f"{factor(c)}{word(w, value)}" for w, c in value.terms.items() if sympy.cancel(c) != 0]
         return " + ".join(terms) or "0"
     if isinstance(value, sympy.Basic):
-        return separate(sympy.latex(value, symbol_names={s: formula(s.name) for s in value.free_symbols}))
+        names = {s: formula(s.name) for s in value.free_symbols}
+        typed = separate(sympy.latex(value, symbol_names=names))
+        if len(typed) <= WIDE:
+            return typed
+        over, under = (separate(sympy.latex(part, symbol_names=names)) for part in sympy.fraction(value))
+        return (over if under == "1" else f"({over})/({under})").replace(r"\left", "").replace(r"\right", "")
     return formula(str(value))
 
 

@@ -43,3 +43,16 @@ def test_agreeing_routes_enter_the_proof():
     assert proof.accepted
     assert not proof.agree("√2, wrongly", 1.41421, math.sqrt(2))
     assert not proof.accepted
+
+
+@pytest.mark.parametrize(
+    "value", [True, "1.0", 1j, mpmath.mpc(1, 1), sympy.Symbol("x"), sympy.I, sympy.zoo, None, mpmath.iv.mpf([0, 1])]
+)
+def test_what_is_no_real_number_never_agrees_with_itself(value):
+    with pytest.raises((TypeError, ValueError)):
+        gap(value, value)
+
+
+def test_underflow_agrees_with_zero_in_no_tolerance():
+    assert not Proof().agree("it", 5e-324, 0.0, rtol=1e-3)
+    assert not Proof().agree("it", 1e-320, 2e-320, rtol=1e-3)

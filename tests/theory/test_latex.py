@@ -17,6 +17,9 @@ from theory.provers.step import Prover, Step
 from theory.provers.trace_algebra import Algebra
 from theory.typeset import expression, formula, text
 
+GROUP = r"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}"
+DOUBLE = re.compile(rf"\^{GROUP}(?:_{GROUP})?['^]|_{GROUP}(?:\^{GROUP})?_|'\^{GROUP}'")
+"""Two superscripts or two subscripts on one letter, which pdflatex refuses and matplotlib's parser lets pass."""
 FORMULAS = re.compile(r"(?<!\\)\$((?:[^$\\]|\\.)*)\$")
 
 
@@ -44,6 +47,7 @@ def test_every_family_is_typeset_from_its_own_steps(family):
     assert source.isascii()
     assert balanced(source)
     parse(source)
+    assert DOUBLE.search(source) is None
     assert source.count(r"\item ") == sum(len(evidence.proof) for _, evidence, _ in parts)
     for prover in set(Prover) - {Prover.WORDS}:
         used = sum(one.prover is prover for _, evidence, _ in parts for one in evidence.proof)
@@ -61,6 +65,15 @@ def test_every_family_is_typeset_from_its_own_steps(family):
         ("λ_min ≠ 0", r"$\lambda_{\mathrm{min}} \neq 0$"),
         ("√t and √(mn)", r"$\sqrt{t}$ and $\sqrt{mn}$"),
         ("x²^t", "$x^{2}{}^{t}$"),
+        ("‖W'‖²_A' = 1", r"$\|W'\|^{2}_{A'} = 1$"),  # TeX refuses a prime after both scripts
+        ("x²_i'", "$x^{2}_{i}{}'$"),
+        ("x_i²_j", "$x_{i}^{2}{}_{j}$"),
+        ("W m×n, k n×1", r"$W$ $m\times n$, $k$ $n\times1$"),  # two formulas, no product
+        ("√(1 + c²) > 1", r"$\sqrt{1+c^{2}} > 1$"),
+        ("√(d/2 + ρ(T_N))", r"$\sqrt{d/2+\rho(T_{N})}$"),
+        ("`hard_growth` at n = 3", r"\texttt{hard\_growth} at $n = 3$"),
+        ("not (η**2*x <= 1)", r"not $(\eta^{2}*x \leq 1)$"),
+        ("κ = 120°, ϱ ≥ ⌈log₂N⌉", r"$\kappa = 120^{\circ}$, $\varrho \geq \lceil\mathrm{log}_{2}N\rceil$"),
     ],
 )
 def test_symbols_become_mathematics(line, typeset):
@@ -74,6 +87,23 @@ def test_sides_keep_their_letters():
     eta = sympy.Symbol("η", positive=True)
     assert expression(eta**2 / 2) == r"\frac{\eta^{2}}{2}"
     assert formula("M⁻¹ᵀ") == "M^{-1T}"
+
+
+def test_a_bracket_after_item_is_no_label():
+    assert step(Step("[0, 1] holds it")).startswith(r"\item {}[0, 1]")
+    assert step(Step("[0, 1]: it", Prover.NUMBERS, found="true")).startswith(r"\item {}[")
+
+
+def test_an_expression_wider_than_a_line_can_be_broken():
+    x, y = sympy.symbols("x y")
+    wide = sum(sympy.sin(x + i) * y**i for i in range(40))
+    source = expression(wide / (x + 1))
+    assert source.startswith("(")
+    assert source.endswith(")/(x + 1)")
+    assert r"\left" not in source
+    assert r"\frac" in expression(x / (x + 1))
+    assert r"\left" not in expression(sympy.Mul(x, wide, evaluate=False))
+    parse(f"${source}$")
 
 
 def test_a_rejected_step_says_so_and_an_unknown_symbol_is_named():

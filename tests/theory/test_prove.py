@@ -1,5 +1,6 @@
 """The deciding steps: they accept what is true, reject what is false or empty, and say why."""
 
+import numpy as np
 import pytest
 import sympy
 import z3
@@ -127,3 +128,93 @@ def test_one_name_for_two_symbols_is_refused():
 def test_vanishing_leaves_what_is_not_zero():
     assert vanishing(sympy.gamma(p + 1) - p * sympy.gamma(p)) == 0
     assert vanishing(x - y) != 0
+
+
+def test_hypotheses_that_only_hold_where_a_denominator_vanishes_are_refused():
+    """z3 lets x/0 be any number: x = 0 and 1/x > 0 has a model there, and no number satisfies it."""
+    proof = Proof()
+    assert not proof.follows("it", [sympy.Eq(x, 0), 1 / x > 0], x >= 0)
+    assert "the denominator x is 0" in proof.lines[-1]
+    assert not proof.follows("it", [1 / x < y], 1 / x <= y)
+    assert not proof.follows("it", [x >= 0], sympy.Eq(sympy.Mul(x, 1 / x, evaluate=False), 1))
+    assert proof.follows("it", [sympy.Ne(x, 0), 1 / x < y], 1 / x <= y)
+    assert proof.follows("it", [x >= 0], 1 / (1 + x) <= 1)
+    assert proof.follows("it", [1 / p < y], 1 / p <= y)  # sympy knows that p is positive
+
+
+def test_a_conclusion_that_sympy_decides_and_truth_values_of_python_are_followed():
+    proof = Proof()
+    assert proof.follows("it", [True, x > 0], True)
+    assert not proof.follows("it", [x > 0], False)
+    assert not proof.follows("it", [x > 0, False], x > 0)
+    assert "z3 is asked for not (True)" in (proof.follows("it", [], p + q > p) and proof.lines[-2])
+
+
+@pytest.mark.parametrize("fact", ["false", (False, "why"), float("nan"), 1, None, [0], x, x > 0, lambda: False])
+def test_only_truth_values_hold(fact):
+    proof = Proof()
+    with pytest.raises(TypeError, match="is no truth value"):
+        proof.holds("it", fact)
+    assert not proof.steps
+
+
+def test_truth_values_of_sympy_and_numpy_hold():
+    proof = Proof()
+    assert proof.holds("it", sympy.sqrt(2) < sympy.Rational(3, 2))
+    assert proof.holds("it", np.float64(1.0) < 2.0)
+    assert not proof.holds("it", sympy.false)
+
+
+@pytest.mark.parametrize(("left", "right"), [(0.1 * x, x / 10), (sympy.Float(0.5), sympy.Rational(1, 2)), (0.5, 0.5)])
+def test_floats_are_not_equal_in_a_proof(left, right):
+    with pytest.raises(ValueError, match="holds a float"):
+        Proof().equal("it", left, right)
+
+
+def test_a_float_in_a_matrix_expression_is_refused():
+    a = Algebra({"A": ("n", "n")})
+    with pytest.raises(ValueError, match="holds a float"):
+        Proof().equal("it", 0.5 * a("A"), a("A") / 2)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (sympy.sqrt(sympy.Symbol("c") ** 2), sympy.Symbol("c")),
+        (sympy.sqrt(x**2), x),
+        (sympy.sqrt(x * y), sympy.sqrt(x) * sympy.sqrt(y)),
+        (sympy.log(x * y), sympy.log(x) + sympy.log(y)),
+        (sympy.log(sympy.exp(sympy.Symbol("c"))), sympy.Symbol("c")),
+        (sympy.asin(sympy.sin(x)), x),
+        (sympy.floor(x) + sympy.floor(-x), 0),
+        (sympy.oo, sympy.oo),
+        (sympy.nan, sympy.nan),
+    ],
+)
+def test_what_holds_on_one_branch_only_is_not_equal(left, right):
+    assert not Proof().equal("it", left, right)
+
+
+def test_a_zero_that_simplify_makes_up_is_undecided(monkeypatch):
+    monkeypatch.setattr(sympy, "simplify", lambda expression: sympy.S.Zero)
+    assert vanishing(sympy.log(2 * p) - sympy.log(p) - sympy.log(2)) == 0
+    with pytest.raises(Undecided, match="simplifies to 0 but is"):
+        vanishing(sympy.gamma(p + 1) - (p + sympy.Rational(1, 10**12)) * sympy.gamma(p))
+    whole = sympy.Symbol("N", integer=True, negative=True)
+    with pytest.raises(Undecided, match="N: -7"):
+        vanishing(sympy.exp(whole) - 1)
+
+
+def test_words_alone_and_no_step_at_all_establish_nothing():
+    proof = Proof()
+    assert not proof.evidence().established
+    proof.say("clearly")
+    assert not proof.evidence().established
+    proof.holds("it", True)
+    assert proof.evidence().established
+
+
+@pytest.mark.parametrize("rtol", [0, -1e-9, 0.01, 1.0, 2.0, float("nan")])
+def test_routes_that_may_differ_by_a_percent_or_do_not_differ_are_no_routes(rtol):
+    with pytest.raises(ValueError, match="it: rtol is"):
+        Proof().agree("it", 1.0, 1.0, rtol)

@@ -60,7 +60,8 @@ class Outcome:
         line: in the source.
         scope: the function or constant.
         change: the fault, as code.
-        outcome: "killed"; "survived"; "void" when the claim that noticed fails on the intact source too.
+        outcome: "killed"; "survived"; "void" when its process died, or when the claim that noticed fails on the intact
+            source too.
         killed_by: the claim, and what it did; for a survivor how many claims can reach the fault.
         seconds: how long it took.
     """
@@ -227,11 +228,11 @@ def pooled(tasks: Sequence[Task], config: Sample) -> Iterator[tuple[int, Answer,
 
 
 def _received(pipe: Connection | None, process: Any) -> Answer:
-    """What a process answered; a process that says nothing is killed and counts as a killed mutant."""
+    """What a process answered; one that takes too long counts as killed, one that dies without a word as void."""
     try:
         answer: Answer = pipe.recv() if pipe else (KILLED, "timeout")
     except EOFError:
-        answer = (KILLED, "the process died")
+        answer = (VOID, "the process died before it could judge")
     process.kill()
     process.join()
     return answer

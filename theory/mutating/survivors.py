@@ -46,11 +46,6 @@ SURVIVORS = (
         "the toy's keys are 1 and −1, and each is its own inverse",
     ),
     Survivor(
-        "theory.controls.stream_proofs:check_stream_worst: c * (KAPPA + READ) → c * (KAPPA - READ)",
-        Why.EQUIVALENT,
-        "this first list of hypotheses is not used: the next line but one makes another",
-    ),
-    Survivor(
         "theory.forecast:forecast: len(law.sizes) >= 4 → len(law.sizes) >= 5",
         Why.GAP,
         "no claim reaches `forecast`, which composes laws that claims hold; tests alone tie it",

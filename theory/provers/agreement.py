@@ -16,9 +16,14 @@ DIGITS = 50  # of the reference route; float64 has 16
 def number(value: Any) -> mpmath.mpf:
     """A float, an exact number or an mpmath number as an mpmath number of `DIGITS` digits.
 
+    Raises:
+        TypeError: a truth value, a text or another thing that is no real number.
+
     >>> float(number(sympy.Rational(1, 4)))
     0.25
     """
+    if isinstance(value, bool | str) or getattr(value, "is_number", True) is False:
+        raise TypeError(f"{value!r} is no number; give a float, an exact number or an mpmath number")
     with mpmath.workdps(DIGITS):
         return mpmath.mpf(str(sympy.N(value, DIGITS)) if isinstance(value, sympy.Basic) else value)
 

@@ -102,7 +102,7 @@ def positive_at(expression: sympy.Expr, point: Mapping[sympy.Symbol, Fraction]) 
     if value > 0:
         return True
     at = at_point(expression, point)
-    return not (at.is_nonpositive or at is sympy.nan or at.is_infinite)
+    return not (at.is_nonpositive or at is sympy.nan or at.is_real is False)
 
 
 def at_point(expression: sympy.Expr, point: Mapping[sympy.Symbol, Fraction]) -> sympy.Expr:
@@ -116,7 +116,7 @@ def found_at(expression: sympy.Expr, point: Mapping[sympy.Symbol, Fraction]) -> 
 
 
 def enclosure(expression: sympy.Expr, balls: Mapping[sympy.Symbol, flint.arb]) -> flint.arb:
-    """A ball that holds every value of an expression over balls for its symbols.
+    """A ball that holds every value of an expression over balls for its symbols; nan where one may be undefined.
 
     Raises:
         ValueError: a function that has no balls here.
@@ -125,9 +125,11 @@ def enclosure(expression: sympy.Expr, balls: Mapping[sympy.Symbol, flint.arb]) -
         return exact(Fraction(int(expression.p), int(expression.q)))
     if expression.is_Symbol:
         return balls[expression]
-    if expression == sympy.pi:
-        return flint.arb.pi()
+    if expression in (sympy.pi, sympy.E):
+        return flint.arb.pi() if expression == sympy.pi else flint.arb.const_e()
     parts = [enclosure(part, balls) for part in expression.args]
+    if not all(part.is_finite() for part in parts):
+        return flint.arb("nan")  # Arb's nan⁰ is 1, for one
     match expression:
         case sympy.Add():
             return sum(parts, flint.arb(0))

@@ -5,7 +5,7 @@
 | `say` | none | a definition, or an argument in words |
 | `equal` | trace algebra, or computer algebra | a difference has normal form 0 |
 | `follows` | z3 | an inequality holds for all reals: its negation is unsatisfiable |
-| `holds` | exact numbers | a relation between exact numbers is true |
+| `holds` | exact numbers | a relation between numbers is true |
 | `certified` | ball arithmetic | an expression is positive on a whole box |
 | `agree` | two routes | two independent computations arrive at one number |
 """
@@ -16,15 +16,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import sympy
 import z3
+from sympy.logic.boolalg import BooleanAtom
 
 from theory.claim import Evidence
 from theory.provers.agreement import gap
 from theory.provers.balls import Box, positive_on
-from theory.provers.real_arithmetic import Undecided, named_apart, solve, to_z3
+from theory.provers.real_arithmetic import Undecided, denominators, named_apart, solve, to_z3
 from theory.provers.step import Prover, Step
 from theory.provers.trace_algebra import Expression
+
+COARSEST = 0.01  # two routes that share fewer digits than two do not agree
+NEGLIGIBLE = sympy.Rational(1, 10**15)  # of a difference evaluated with 30 digits
 
 __all__ = ["Proof", "Undecided", "named_apart", "solve", "to_z3", "vanishing"]
 
@@ -74,7 +79,14 @@ class Proof:
 
         Returns:
             Whether the difference vanishes.
+
+        Raises:
+            ValueError: a float on a side, with which no identity is exact.
+            Undecided: see `vanishing`.
         """
+        numbers = [part for side in (left, right) for part in getattr(side, "terms", {0: side}).values()]
+        if any(sympy.sympify(number).has(sympy.Float) for number in numbers):
+            raise ValueError(f"{name}: {left} = {right} holds a float; write an exact number, such as Rational(1, 2)")
         difference = left - right
         if isinstance(left, Expression):
             return self.add(Step(name, Prover.TRACES, difference.is_zero(), str(difference), left, right))
@@ -85,7 +97,7 @@ class Proof:
         """Accept an implication between inequalities over the reals when z3 finds its negation unsatisfiable.
 
         Symbols that sympy knows to be positive or nonnegative carry that as a hypothesis. Hypotheses that no numbers
-        satisfy are rejected: they would imply anything.
+        satisfy are rejected, as they would imply anything, and so is a denominator that they let vanish.
 
         Args:
             name: what the implication says.
@@ -99,25 +111,33 @@ class Proof:
             Undecided: z3 gave up.
             ValueError: a function that real arithmetic does not have, or one name for two symbols.
         """
-        given = [sympy.sympify(hypothesis) for hypothesis in hypotheses]
+        given, conclusion = [sympy.sympify(hypothesis) for hypothesis in hypotheses], sympy.sympify(conclusion)
         symbols = named_apart(*given, conclusion)
         given += [sympy.Gt(x, 0, evaluate=False) for x in symbols if x.is_positive]
         given += [sympy.Ge(x, 0, evaluate=False) for x in symbols if x.is_nonnegative and not x.is_positive]
         assumed = [to_z3(part) for part in given]
         example, _ = solve(assumed)
         counter, countermodel = solve([*assumed, z3.Not(to_z3(conclusion))])
-        asked = f"{name}: z3 is asked for {', '.join(map(str, given))} and not ({conclusion})"
-        holds = counter == "unsat" and example == "sat"
-        if holds:
-            found = "unsatisfiable: it follows for all reals"
-        elif counter == "unsat":
-            found = "no numbers satisfy the hypotheses"
-        else:
-            found = f"{counter} {countermodel}"
-        return self.add(Step(asked, Prover.REALS, holds, found))
+        known = f"{', '.join(map(str, given))} and " if given else ""
+        asked = f"{name}: z3 is asked for {known}not ({conclusion})"
+        if counter == "sat":
+            return self.add(Step(asked, Prover.REALS, False, f"{counter} {countermodel}"))
+        if example == "unsat":
+            return self.add(Step(asked, Prover.REALS, False, "no numbers satisfy the hypotheses"))
+        for divisor in denominators(*given, conclusion):
+            vanishes, where = solve([*assumed, to_z3(divisor) == 0])
+            if vanishes == "sat":
+                return self.add(Step(asked, Prover.REALS, False, f"the denominator {divisor} is 0 at {where}"))
+        return self.add(Step(asked, Prover.REALS, True, "unsatisfiable: it follows for all reals"))
 
     def holds(self, name: str, fact: Any) -> bool:
-        """Accept a relation between exact numbers, or any decided truth value."""
+        """Accept a decided truth value: a relation between numbers, or a conjunction of such.
+
+        Raises:
+            TypeError: anything else, such as a number, a text, a pair, or a relation that is still symbolic.
+        """
+        if not isinstance(fact, bool | np.bool_ | BooleanAtom):
+            raise TypeError(f"{name}: {fact!r} is no truth value; give a comparison of numbers")
         true = bool(fact)
         return self.add(Step(name, Prover.NUMBERS, true, "true" if true else "false"))
 
@@ -147,26 +167,57 @@ class Proof:
             name: the number.
             left: its value by the first route: an exact number, an mpmath number or a float.
             right: by the second.
-            rtol: the largest accepted difference, relative to the larger of the two.
+            rtol: the largest accepted difference, relative to the larger of the two; below `COARSEST`.
 
         Returns:
             Whether both are finite and agree.
+
+        Raises:
+            ValueError: another rtol: two numbers of one sign, or any two, would agree.
         """
+        if not 0 < rtol < COARSEST:
+            raise ValueError(f"{name}: rtol is {rtol}; routes that agree share two digits, give less than {COARSEST}")
         apart = gap(left, right)
         found = f"{left} and {right} lie {float(apart):.1e} apart, relative; accepted up to {rtol:.0e}"
         return self.add(Step(name, Prover.ROUTES, bool(apart <= rtol), found))
 
     def evidence(self, measured: Any = "", expected: Any = "") -> Evidence:
-        """What the derivation found."""
-        return Evidence(self.accepted, str(measured), str(expected), steps=tuple(self.lines), proof=tuple(self.steps))
+        """What the derivation found; words alone establish nothing."""
+        decided = any(step.prover is not Prover.WORDS for step in self.steps)
+        established = self.accepted and decided
+        return Evidence(established, str(measured), str(expected), steps=tuple(self.lines), proof=tuple(self.steps))
 
 
 def vanishing(expression: Any) -> sympy.Expr:
     """0 for an expression that vanishes identically: `cancel` decides rational functions, `simplify` helps with others.
 
+    `simplify` is a heuristic, so that its zero is tried at numbers too.
+
+    Raises:
+        Undecided: `simplify` says 0, and some numbers say otherwise.
+
     >>> n = sympy.Symbol("n", positive=True)
     >>> vanishing(sympy.gamma(n + 1) - n * sympy.gamma(n))
     0
     """
-    reduced = sympy.cancel(sympy.sympify(expression))
-    return reduced if reduced == 0 else sympy.cancel(sympy.simplify(sympy.gammasimp(reduced)))
+    difference = sympy.sympify(expression)
+    reduced = sympy.cancel(difference)
+    if reduced == 0:
+        return reduced
+    simplified = sympy.cancel(sympy.simplify(sympy.gammasimp(reduced)))
+    if simplified == 0:
+        for point in trials(difference):
+            value = sympy.N(difference.subs(point), 30)
+            if value.is_finite and abs(value) > NEGLIGIBLE:
+                raise Undecided(f"{difference} simplifies to 0 but is {value} at {point}")
+    return simplified
+
+
+def trials(expression: sympy.Expr) -> list[dict[sympy.Symbol, sympy.Rational]]:
+    """Three points that an expression's symbols may take: distinct positive numbers, whole where they must be."""
+    symbols = sorted(expression.free_symbols, key=str)
+    points = []
+    for start in (7, 23, 61):
+        numbers = [start + 3 * i + sympy.Rational(0 if x.is_integer else 2 * i + 1, 17) for i, x in enumerate(symbols)]
+        points.append({x: -n if x.is_negative else n for x, n in zip(symbols, numbers, strict=True)})
+    return points

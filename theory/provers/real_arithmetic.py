@@ -49,6 +49,17 @@ def named_apart(*parts: Any) -> list[sympy.Symbol]:
     return symbols
 
 
+def denominators(*parts: Any) -> list[sympy.Expr]:
+    """What some expressions divide by, without what sympy knows to be other than 0; z3 lets x/0 be any number.
+
+    >>> x, p = sympy.Symbol("x"), sympy.Symbol("p", positive=True)
+    >>> denominators(1 / (1 + x) + 1 / p > 0)
+    [x + 1]
+    """
+    powers = set().union(*(part.atoms(sympy.Pow) for part in parts))
+    return sorted({power.base for power in powers if power.exp.is_negative and not power.base.is_nonzero}, key=str)
+
+
 def to_z3(expression: Any) -> Any:
     """The same relation or rational function in z3's language, every symbol a real.
 
