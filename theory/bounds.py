@@ -179,8 +179,9 @@ def assert_growth_at_most(
     if not (0 <= factor < np.inf and 0 <= clamp < np.inf):
         raise Misuse(f"the factor is {factor} and the clamp {clamp}; neither may be negative or infinite")
     for edit, before, key, _, after in edits_of(editor, stream):
+        s = size(key, covariance)
         one, other = np.sqrt(norm_sq(before, covariance)), np.sqrt(norm_sq(after, covariance))
-        allowed = float(factor * one + clamp / np.sqrt(size(key, covariance)))
+        allowed = float(factor * one + clamp / np.sqrt(s))
         assert_holds(Finding("‖W'‖_A", edit, float(other), allowed, rtol * (float(other) + allowed), bound=True))
 
 
@@ -202,7 +203,6 @@ def assert_batch_identity(
         Misuse: shapes that do not fit, a matrix that is not positive definite.
     """
     start, keys, values = (np.asarray(part, dtype=np.float64) for part in batch)
-    fitting(start, keys, values)
     after = next(edits_of(editor, Stream(start, [(keys, values)])))[-1]
     read = start @ keys
     inner = keys.T @ solved(keys, covariance)

@@ -17,7 +17,7 @@ from theory.anchoring import (
     variants_proofs,
 )
 from theory.claim import Claim
-from theory.collapse import interference_proofs, point_proofs, success_proofs
+from theory.collapse import crowding_proofs, interference_proofs, point_proofs, success_proofs
 from theory.command import Misuse
 from theory.controls import (
     filter_proofs,
@@ -29,6 +29,7 @@ from theory.controls import (
     stream_proofs,
 )
 from theory.growth import (
+    forecast_proofs,
     isotropic_proofs,
     lyapunov_proofs,
     numeric_proofs,
@@ -43,10 +44,11 @@ from theory.writes import batches, entries, identities, instances, mismatch, nor
 MODULES = (
     *(identities, norms, instances, mismatch, batches, entries),
     *(isotropic_proofs, operator_proofs, radius_proofs, value_proofs, lyapunov_proofs, numeric_proofs),
+    forecast_proofs,
     *(exact_proofs, bound_proofs, mean_field_proofs, spectrum_proofs, anchored_proofs),
     *(increment_proofs, stream_proofs, ridge_proofs, rect_proofs, filter_proofs, prune_proofs, state_proofs),
     *(norm_proofs, batch_proofs, variants_proofs, layers_proofs, excitation_proofs, adversary_proofs),
-    *(statistics_proofs, point_proofs, interference_proofs, success_proofs),
+    *(statistics_proofs, point_proofs, interference_proofs, crowding_proofs, success_proofs),
     *(format_proofs, random_proofs, error_proofs),
 )
 """The modules that hold claims, T1 to T7, in the order in which they are read."""

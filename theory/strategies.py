@@ -145,8 +145,8 @@ def adversarial_keys(weight: Array, *, decades: int = 3) -> st.SearchStrategy[Ar
     """
     weight = np.asarray(weight, dtype=np.float64)
     if weight.ndim != 2 or not weight.size or not np.all(np.isfinite(weight)):
-        raise Misuse(f"a weight of shape {weight.shape} with {np.sum(~np.isfinite(weight))} entries that are not finite "
-                     "is given; give a finite matrix (m, n)")  # fmt: skip
+        told = "that is not finite" if weight.ndim == 2 and weight.size else "that is no matrix"
+        raise Misuse(f"a weight of shape {weight.shape} {told} is given; give a finite one (m, n)")
     _, singular, right = np.linalg.svd(weight)
     rank = int(np.sum(singular > singular[0] * max(weight.shape) * np.finfo(np.float64).eps))
     hidden = right[rank:] if rank < len(right) else right[-1:]

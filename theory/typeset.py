@@ -43,7 +43,7 @@ ESCAPED = {
 }  # fmt: skip
 """What stands for itself in words, in TeX."""
 ROOT = r"√\(((?:[^()]|\([^()]*\))*)\)"
-WIDE = 400  # characters of LaTeX that may go beyond a line
+WIDE = 250  # characters of LaTeX that may go beyond a line
 
 
 def text(line: str) -> str:

@@ -354,6 +354,15 @@ def test_misuse_names_the_value():
             call()
 
 
+@given(streams(m=3, n=5, edits=15), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_tolerance_is_ample_up_to_the_condition_number_that_the_documentation_names(stream, data):
+    C = data.draw(covariances(5, condition=1e4))
+    assert_identity(rome(C), stream, covariance=C)
+    assert_identity(memit(C), stream, covariance=C, eta=soft)
+    assert_anchored(anchored(rome(C)), stream, anchor=2.0, covariance=C)
+
+
 def test_without_hypothesis_the_import_names_the_extra():
     code = (
         "import sys; sys.modules['hypothesis'] = None\n"

@@ -66,17 +66,19 @@ def check_crowding(energy: Energy) -> Evidence:
     return proof.evidence(spread)
 
 
-def crowding() -> Claim[Energy]:
-    """The claim."""
-    return Claim(
-        "T6.crowding", "P8", Kind.PROVED,
-        "In T6.aging's setting with ξ along ±x_y, y uniform on B orthonormal axes and the sign a fair coin, both "
-        "independent of keys, sizes and past, and E‖x_bᵀW_0‖² = E‖W_0‖²/m: R_t = E‖W_t‖² is W_0's share s₀ plus one "
-        "share e_i a write, which every later write multiplies by 1 + (ρ²−1)/n; given the answers y, axis b has the "
-        "mean energy s₀/m + Σ_i e_i[y_i = b]; over the answers, in units of R_t/m, that has the mean (s₀ + "
-        "(m/B)Σe)/R_t and the variance (m/R_t)²(1/B)(1 − 1/B)Σe².",
-        check_crowding, axis_energy,
-        lambda s0, total, squares, m, axes: (
-            axis_energy(s0, total, squares, m, axes)[0], (m / (s0 + total)) ** 2 * squares / axes),
-        "the variance has 1/B in place of (1/B)(1 − 1/B), as for Poisson counts",
+def claims() -> tuple[Claim[Energy], ...]:
+    """What crowds the axes of a codebook."""
+    return (
+        Claim(
+            "T6.crowding", "P8", Kind.PROVED,
+            "In T6.aging's setting with ξ along ±x_y, y uniform on B orthonormal axes and the sign a fair coin, both "
+            "independent of keys, sizes and past, and E‖x_bᵀW_0‖² = E‖W_0‖²/m: R_t = E‖W_t‖² is W_0's share s₀ plus "
+            "one share e_i a write, which every later write multiplies by 1 + (ρ²−1)/n; given the answers y, axis b "
+            "has the mean energy s₀/m + Σ_i e_i[y_i = b]; over the answers, in units of R_t/m, that has the mean (s₀ + "
+            "(m/B)Σe)/R_t and the variance (m/R_t)²(1/B)(1 − 1/B)Σe².",
+            check_crowding, axis_energy,
+            lambda s0, total, squares, m, axes: (
+                axis_energy(s0, total, squares, m, axes)[0], (m / (s0 + total)) ** 2 * squares / axes),
+            "the variance has 1/B in place of (1/B)(1 − 1/B), as for Poisson counts",
+        ),
     )  # fmt: skip

@@ -15,7 +15,6 @@ from scipy import integrate, stats
 
 from theory.claim import Claim, Evidence, Kind
 from theory.collapse.crowding import SLICES, crowded_success
-from theory.collapse.crowding_proofs import crowding
 from theory.collapse.points import Bracket, collapse_over_seeds, collapse_point, covered, median_rank
 from theory.collapse.retrieval import success_probability
 from theory.collapse.success import (
@@ -213,7 +212,6 @@ def check_seeds(rank: Callable[[int, float], int]) -> Evidence:
 def claims() -> tuple[Claim[Any], ...]:
     """What is predicted, and how a collapse point is reported."""
     return (
-        crowding(),
         Claim(
             "T6.success", "P8", Kind.COMPUTED,
             "The predicted success of all edits so far (mean field: signal and noise replaced by their mean energies, "
