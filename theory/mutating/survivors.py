@@ -10,6 +10,7 @@ class Why(StrEnum):
     """What kind of reason it is."""
 
     EQUIVALENT = "equivalent"
+    EXAMPLE = "another example"
     HYPOTHESIS = "a hypothesis narrowed or widened"
     GAP = "a gap"
 
@@ -19,7 +20,7 @@ class Survivor(NamedTuple):
 
     Attributes:
         name: as `theory.mutating.mutation.Outcome.name` gives it.
-        why: an equivalent mutant and a mutated hypothesis no claim can notice; a gap is for a claim to close.
+        why: only a gap is for a claim to close; the others no claim can notice.
         reason: the argument.
     """
 
@@ -46,11 +47,6 @@ SURVIVORS = (
         "the toy's keys are 1 and −1, and each is its own inverse",
     ),
     Survivor(
-        "theory.forecast:forecast: len(law.sizes) >= 4 → len(law.sizes) >= 5",
-        Why.GAP,
-        "no claim reaches `forecast`, which composes laws that claims hold; tests alone tie it",
-    ),
-    Survivor(
         "theory.growth.key_laws:gaussian_keys: GaussianKeys(np.asarray(np.linalg.eigvalsh(covariance), d"
         "ty… → GaussianKeys(gain, np.asarray(np.linalg.eigvalsh(covariance… in return GaussianKey"
         "s(np.asarray(np.linalg.eigvalsh(covarianc…",
@@ -63,8 +59,75 @@ SURVIVORS = (
         "every claim sums a number of terms that is a power of two, so the padding is never used",
     ),
     Survivor(
-        "theory.accumulating.threshold:check_sample: sample.shape[1] → sample.shape[2]",
+        "theory.accumulating.anchored:series_product: np.convolve(left, right)[:min(len(left), "
+        "len(right))] → np.convolve(right, left)[:min(len(left), len(right))]",
+        Why.EQUIVALENT,
+        "a product of series does not depend on the order of its factors",
+    ),
+    Survivor(
+        "theory.accumulating.threshold:threshold: 2 * edits[0] → 1 * edits[0]",
         Why.GAP,
-        "no claim passes a projector's basis to a threshold; tests alone tie that branch",
+        "when a sample counts as large enough is a rule of thumb that no claim states; tests alone tie it",
+    ),
+    Survivor(
+        "theory.anchoring.excitation_proofs:check_bias: sign * (p - mean) > 0 → sign / (p - mean) > 0",
+        Why.EQUIVALENT,
+        "the sign is 1 or −1, and each is its own inverse",
+    ),
+    Survivor(
+        "theory.collapse.point_proofs:check_specificity: (6, 15) → (7, 15)",
+        Why.EXAMPLE,
+        "a size at which the formula is compared with a second route; it holds at every other",
+    ),
+    Survivor(
+        "theory.collapse.retrieval:REACH: REACH = 9.0 → REACH = 10.0",
+        Why.EQUIVALENT,
+        "the integral already reaches further than float64 can see",
+    ),
+    Survivor(
+        "theory.collapse.success_proofs:check_success: [4, 8, 12] → [5, 8, 12]",
+        Why.EXAMPLE,
+        "an edit number at which the code is compared with the recursion; it holds at every other",
+    ),
+    Survivor(
+        "theory.controls.prune_proofs:check_port: *commuting('S', 'F') → *commuting('F', 'S')",
+        Why.EQUIVALENT,
+        "the rule that two letters commute, written the other way round",
+    ),
+    Survivor(
+        "theory.growth.isotropic_proofs:claims: (1, 2) → (1, 3)",
+        Why.EXAMPLE,
+        "another pair of keys of unequal length is a counterexample as well",
+    ),
+    Survivor(
+        "theory.growth.quadratures:laplace_nodes: -np.log(2 * mu.min()) + tail → np.log(2 * mu.min()) + tail",
+        Why.GAP,
+        "the end of the range: for the spectra that claims use both ends lie beyond the integrand",
+    ),
+    Survivor(
+        "theory.growth.radius_proofs:without_fourth_moment: np.diag(np.diag(found.second)) * 2 "
+        "/ 3 → np.diag(np.diag(found.second)) / 2 / 3",
+        Why.EQUIVALENT,
+        "it builds the planted twin, which is false already",
+    ),
+    Survivor(
+        "theory.precision.bound_proofs:LOOSE: LOOSE = 100.0 → LOOSE = 101.0",
+        Why.EXAMPLE,
+        "how far above the largest error a worst-case bound is expected to lie; it lies further",
+    ),
+    Survivor(
+        "theory.writes.entries:SHAPES: (3, 2, 1) → (3, 3, 1)",
+        Why.EXAMPLE,
+        "a shape at which every entry is a symbol; the identity holds at every other",
+    ),
+    Survivor(
+        "theory.writes.mismatch:check_amplified: gap >= 0 → gap >= 1",
+        Why.HYPOTHESIS,
+        "z3 decides the step under a gap of at least 1 as under one of at least 0; what it proves is less",
+    ),
+    Survivor(
+        "theory.writes.norms:COUNTEREXAMPLE: (1, 0) → (2, 0)",
+        Why.EXAMPLE,
+        "another key is a counterexample as well",
     ),
 )
