@@ -105,6 +105,8 @@ def test_only_takes_families_and_ids_and_names_the_known_ones():
     claims = collect("quick", Path("nowhere"))
     assert {claim.id.split(".")[0] for claim in chosen(claims, ("T5", "T1.rome"))} == {"T5", "T1"}
     assert len(chosen(claims, ("T1.rome",))) == 1
+    assert {claim.id[0] for claim in chosen(claims, ("T",))} == {"T"}
+    assert len(chosen(claims, ("T",))) >= 30
     with pytest.raises(Misuse, match=r"--only T9 names no claim; use a family \(T1, "):
         chosen(claims, ("T9",))
 
