@@ -32,6 +32,7 @@ def dense_radius(keys, raised, gains):
     return np.linalg.eigvals(total / len(keys)).real.max()
 
 
+@pytest.mark.claim("T3.forecast")
 @pytest.mark.parametrize("weighting", [1.0, 6.0])
 def test_memoryless_rules_against_the_dense_operator(keys, weighting):
     c, covariance = 0.75, np.diag([2.0, 1.0, 1.0, 0.5, 0.3])
