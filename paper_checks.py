@@ -231,13 +231,14 @@ def print_table(rows: Sequence[Row]) -> None:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, caption="twin: whether the planted false statement was rejected")
-    for heading in ("id", "verdict", "twin", "found"):
+    for heading in ("id", "kind", "verdict", "twin", "found"):
         table.add_column(heading, no_wrap=True)
     for row in rows:
         interval = "" if row.interval is None else f" [{row.interval[0]:.3g}, {row.interval[1]:.3g}]"
         rejected = {True: "yes", False: "NO", None: "-"}[row.twin_rejected]
         found = number(row.measured)
-        table.add_row(row.id, row.verdict, rejected, found + interval if len(found) <= 26 else f"{found[:25]}…")
+        short = found + interval if len(found) <= 26 else f"{found[:25]}…"
+        table.add_row(row.id, row.kind, row.verdict, rejected, short)
     Console(markup=False, highlight=False).print(table)
 
 
