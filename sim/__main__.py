@@ -7,7 +7,19 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from sim.config import ConfrontCommand, GrowCommand, GrowConfig, PhaseCommand, cells, check, check_phase
+from sim.config import (
+    BenchConfig,
+    ConfrontCommand,
+    GrowCommand,
+    GrowConfig,
+    PhaseCommand,
+    StreamCommand,
+    cells,
+    check,
+    check_bench,
+    check_phase,
+    check_stream,
+)
 from theory.command import Misuse, dispatch
 from theory.progress import progress_bar
 
@@ -48,7 +60,7 @@ def grow(command: GrowCommand) -> int:
 
     from sim.montecarlo import finite_paths, run_seeds
     from sim.quantities import measure_quantities, seed_table, step_table
-    from sim.results import claim_folder, finish
+    from sim.results import claim_folder, finish, only_finite
 
     config, begun = command.run, time.monotonic()
     check_device(config.device)
@@ -68,11 +80,6 @@ def grow(command: GrowCommand) -> int:
     finish(command.out, summary, {name: records(frame) for name, frame in rows.items()})
     render(config, table, broken)
     return 0
-
-
-def only_finite(value: object) -> object:
-    """The value, or None for a number that JSON has no name for."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def records(frame: DataFrame) -> list[dict[str, object]]:
@@ -133,12 +140,84 @@ def confront(command: ConfrontCommand) -> int:
     return 0 if all(row.twin_rejected for row in rows) else 1
 
 
+def stream(command: StreamCommand) -> int:
+    """Run one long stream, from where its folder left off."""
+    check_stream(command.run)
+    config = command.run
+    from sim.longrun import run_long
+    from theory.progress import counter
+
+    check_device(config.device)
+    with counter(math.ceil(config.steps / config.block), f"blocks of {config.block * config.batch} edits") as advanced:
+        try:
+            summary = run_long(config, command.out, advanced)
+        except KeyboardInterrupt:
+            print(f"stopped; the same command goes on from the last state in {command.out}", file=sys.stderr)
+            raise
+    norm = "left the range of its dtype" if summary["weight_norm"] is None else f"ended at {summary['weight_norm']:.6g}"
+    first = summary["columns"]["weight_norm"]["mean"]
+    print(f"{summary['steps']} writes; ‖W‖ {norm} (mean along the stream {first:.6g}): {command.out / 'rows.parquet'}")
+    return 0
+
+
+def render_bench(config: BenchConfig, rows: list[dict[str, object]]) -> None:
+    """Print the benchmark's table, in milliseconds an edit."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    heads = {
+        "rule": "rule", "dtype": "dtype", "textbook_ms": "text ms", "step_ms": "step ms", "blocked_ms": "block ms",
+        "ratio": "ratio", "matmul_fraction": "matmul", "peak_mib": "MiB", "max_rel_diff": "diff",
+    }  # fmt: skip
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+        title=f"an edit at m = {config.m}, n = {config.n}, block {config.block}, {rows[0]['device']}",
+    )
+    for head in heads.values():
+        table.add_column(head, justify="left" if head in ("rule", "dtype") else "right", no_wrap=True)
+    for row in rows:
+        values = [row[name] for name in heads]
+        table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value or "—") for value in values))
+    Console().print(table)
+
+
+def bench(config: BenchConfig) -> int:
+    """Print one row a rule and dtype, each measured in a process of its own."""
+    check_bench(config)
+    import multiprocessing
+
+    from sim.bench import bench_row
+    from sim.results import provenance
+    from theory.files import check_place, write_json
+
+    check_place(config.json)
+    check_device(config.device)
+    pairs = [(name, dtype) for name in config.rules for dtype in config.dtypes]
+    rows = []
+    for name, dtype in progress_bar(pairs, f"rules at {config.m} x {config.n}"):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            rows.append(pool.apply(bench_row, (config, name, dtype)))
+    render_bench(config, rows)
+    if config.json:
+        write_json(config.json, [row | provenance() for row in rows])
+        print(f"wrote {config.json}")
+    return 0
+
+
 def main(args: list[str] | None = None) -> int:
     """Run `python -m sim`."""
     return dispatch(
         "python -m sim",
         "Linear associative memories under the field's update rules.",
-        {"grow": (GrowCommand, grow), "phase": (PhaseCommand, phase), "confront": (ConfrontCommand, confront)},
+        {
+            "grow": (GrowCommand, grow),
+            "phase": (PhaseCommand, phase),
+            "confront": (ConfrontCommand, confront),
+            "bench": (BenchConfig, bench),
+            "stream": (StreamCommand, stream),
+        },
         args,
     )
 

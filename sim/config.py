@@ -110,6 +110,97 @@ class PhaseCommand:
 
 
 @dataclass(frozen=True)
+class StreamConfig:
+    """One long stream in blocks: rows in chunks, statistics as it runs; stop it and give the same command again."""
+
+    rule: Literal["rome", "memit", "alphaedit"] = "rome"
+    """The update rule."""
+    metric: Literal["identity", "covariance"] = "identity"
+    """The rule's C (rome, memit): the identity, or the covariance of the keys."""
+    anchor: bool = False
+    """Norm-Anchor Scaling, anchored on pilots of the unedited memory."""
+    m: int = 768
+    """Value dimension."""
+    n: int = 3072
+    """Key dimension."""
+    edits: int = 20_000
+    """Edits of the stream."""
+    clamp: float = 0.75
+    """c = ‖δ‖/‖Wk‖."""
+    values: Literal["orthogonal", "isotropic", "turned", "free"] = "orthogonal"
+    """Law of v, as in `grow`."""
+    anisotropy: float = 1.0
+    """Largest over smallest eigenvalue of the keys' covariance."""
+    weighting: float | None = None
+    """MEMIT's λ; default: n."""
+    ridge: float = 10.0
+    """AlphaEdit's L2; its projector here is P = I."""
+    pilots: int = 200
+    """Pilot solves behind the anchor."""
+    batch: int = 1
+    """Requests a write (rome: 1)."""
+    block: int = 128
+    """Writes computed at once."""
+    save_every: int = 4096
+    """Writes between two saved states."""
+    seed: int = 0
+    """Of weight, pilots and requests."""
+    dtype: Literal["float64", "float32"] = "float64"
+    """Arithmetic; norms follow T1 and are measured on the weight itself, in float64, every n edits."""
+    device: str = "cpu"
+    """A torch device."""
+
+    @property
+    def steps(self) -> int:
+        """Writes of the stream."""
+        return math.ceil(self.edits / self.batch)
+
+    def grown(self) -> GrowConfig:
+        """The same experiment in `grow`'s terms."""
+        shared = {option.name: getattr(self, option.name) for option in fields(self)}
+        return GrowConfig(**{name: value for name, value in shared.items() if name not in ("block", "save_every")})
+
+
+@dataclass(frozen=True)
+class StreamCommand:
+    """Run one long stream in blocks; a stopped one goes on with the same command and ends with the same rows."""
+
+    run: Annotated[StreamConfig, tyro.conf.arg(name="")] = field(default_factory=StreamConfig)
+    """The stream."""
+    out: Path = Path("results/stream")
+    """The stream's folder."""
+
+
+BenchRule = Literal["rome", "memit", "rome_c", "memit_c", "memit_seq", "alphaedit", "rlsedit", "alphaedit_nas"]
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """Time an edit by the textbook loop, the step engine and the blocked engine; a process a row."""
+
+    rules: tuple[BenchRule, ...] = ("rome", "memit", "rome_c", "memit_c", "memit_seq", "alphaedit", "rlsedit")
+    """Rules; "_c" has a covariance C, "alphaedit_nas" (P = I) is timed by the blocked engine alone."""
+    m: int = 768
+    """Value dimension."""
+    n: int = 3072
+    """Key dimension."""
+    dtypes: tuple[Literal["float64", "float32"], ...] = ("float64", "float32")
+    """Arithmetic."""
+    block: int = 128
+    """Edits computed at once."""
+    edits: int = 2048
+    """Edits of the blocked engine."""
+    step_edits: int = 20
+    """Edits of the textbook loop and of the step engine, which the blocked engine's first ones are held against."""
+    seed: int = 0
+    """Of weight, keys and directions."""
+    device: str = "cpu"
+    """A torch device."""
+    json: Path | None = None
+    """also write the rows as JSON"""
+
+
+@dataclass(frozen=True)
 class ConfrontCommand:
     """Set theory's predictions beside Monte Carlo, each in several settings; exit status 1 if a twin is accepted."""
 
@@ -149,6 +240,24 @@ def check(config: GrowConfig) -> None:
         _demand(config.m < config.n, "m", config.m, f"--keys unseen needs m below --n {config.n}")
         _demand(config.values == "free", "values", config.values, "--keys unseen reads out zero; use --values free")
         _demand(config.anisotropy == 1, "anisotropy", config.anisotropy, "--keys unseen has no covariance; use 1")
+
+
+def check_stream(config: StreamConfig) -> None:
+    """Raise Misuse unless the stream can be run."""
+    check(config.grown())
+    _demand(config.block >= 1, "block", config.block, "give at least 1, such as 128")
+    _demand(config.save_every >= 1, "save-every", config.save_every, "give at least 1, such as 4096")
+
+
+def check_bench(config: BenchConfig) -> None:
+    """Raise Misuse unless the benchmark can be run."""
+    for option in ("m", "n", "block", "edits", "step_edits"):
+        value, least = getattr(config, option), 2 if option in ("m", "n") else 1
+        _demand(value >= least, option.replace("_", "-"), value, f"give at least {least}")
+    _demand(config.n >= 8, "n", config.n, "give at least 8, so that AlphaEdit's projector protects a direction")
+    _demand(0 <= config.seed < 2**63, "seed", config.seed, "give a number from 0 to 2⁶³ − 1")
+    _demand(bool(config.rules), "rules", config.rules, "name at least one")
+    _demand(bool(config.dtypes), "dtypes", config.dtypes, "name at least one")
 
 
 def check_phase(config: PhaseConfig) -> None:

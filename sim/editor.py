@@ -51,10 +51,12 @@ class Transform(Generic[X]):
     Attributes:
         init: weight -> state.
         update: (x, state, weight) -> (x, state).
+        by_request: a value transform that treats each request by itself and reads neither state nor weight to do so.
     """
 
     init: Callable[[Tensor], State]
     update: Callable[[X, State, Tensor], tuple[X, State]]
+    by_request: bool = False
 
 
 class Gain(NamedTuple):
@@ -73,6 +75,24 @@ class Gain(NamedTuple):
     scale: Float[Tensor, ""]
 
 
+GainRule = Callable[[Tensor], Tensor]
+"""H = KᵀMK (..., u, u) -> T (..., u, u)."""
+
+
+class MetricForm(NamedTuple):
+    """That a solver is the metric write Δ = R T(H) (MK)ᵀ, and how M moves: all that the blocked engine needs.
+
+    Attributes:
+        gain: H -> T.
+        accumulates: absorbed keys join the metric, M⁻¹ ← M⁻¹ + KKᵀ on M's range; otherwise M never changes.
+        batches: whether one write may hold several keys.
+    """
+
+    gain: GainRule
+    accumulates: bool = False
+    batches: bool = True
+
+
 class Solver(NamedTuple):
     """Turns an edit into a delta.
 
@@ -81,12 +101,14 @@ class Solver(NamedTuple):
         solve: (edit, state, weight) -> (delta, gain, state).
         absorb: (keys, state) -> state, once all layers of a step are written.
         metric: state -> the metric M of T1, so that growth can be predicted without running the rule.
+        form: the solver as a metric write, or None where it is not one.
     """
 
     init: Callable[[Tensor], State]
     solve: Callable[[Edit, State, Tensor], tuple[LowRank, Gain, State]]
     absorb: Callable[[Tensor, State], State]
     metric: Callable[[State], Metric]
+    form: MetricForm | None = None
 
 
 class Info(NamedTuple):
@@ -142,6 +164,8 @@ class Editor(NamedTuple):
         write: (edit, state, weight) -> (delta, state, info): the solver, then the delta transforms, once a layer.
         absorb: (keys, state) -> state, once all layers are written.
         metric: state -> the metric of T1.
+        values: the value transforms themselves, which `target` checks and applies.
+        form: the solver's metric form; None where it has none or a delta transform needs each delta.
     """
 
     init: Callable[[Tensor], EditorState]
@@ -149,6 +173,8 @@ class Editor(NamedTuple):
     write: Callable[[Edit, EditorState, Tensor], tuple[Delta, EditorState, Info]]
     absorb: Callable[[Tensor, EditorState], EditorState]
     metric: Callable[[EditorState], Metric]
+    values: Transform[Edit]
+    form: MetricForm | None = None
 
 
 def identity() -> Transform[Any]:
@@ -157,16 +183,16 @@ def identity() -> Transform[Any]:
     >>> identity().update("x", (), torch.zeros(1, 1))
     ('x', ())
     """
-    return Transform(lambda weight: (), lambda x, state, weight: (x, state))
+    return Transform(lambda weight: (), lambda x, state, weight: (x, state), by_request=True)
 
 
-def stateless(function: Callable[[X, Tensor], X]) -> Transform[X]:
+def stateless(function: Callable[[X, Tensor], X], *, by_request: bool = False) -> Transform[X]:
     """A transform from a function of (x, weight) that keeps no state.
 
     >>> stateless(lambda x, weight: x + 1).update(1, (), torch.zeros(1, 1))
     (2, ())
     """
-    return Transform(lambda weight: (), lambda x, state, weight: (function(x, weight), state))
+    return Transform(lambda weight: (), lambda x, state, weight: (function(x, weight), state), by_request)
 
 
 def chain(*transforms: Transform[X]) -> Transform[X]:
@@ -187,7 +213,7 @@ def chain(*transforms: Transform[X]) -> Transform[X]:
             states.append(own)
         return x, tuple(states)
 
-    return Transform(init, update)
+    return Transform(init, update, all(transform.by_request for transform in transforms))
 
 
 def editor(
@@ -227,7 +253,8 @@ def editor(
     def absorb(keys: Tensor, state: EditorState) -> EditorState:
         return state._replace(solver=solver.absorb(keys, state.solver))
 
-    return Editor(init, target, write, absorb, lambda state: solver.metric(state.solver))
+    form = solver.form if deltas is None else None
+    return Editor(init, target, write, absorb, lambda state: solver.metric(state.solver), on_values, form)
 
 
 def step(rule: Editor, edit: Edit, state: EditorState, weight: Tensor) -> tuple[Delta, EditorState, Info]:

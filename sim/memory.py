@@ -22,6 +22,42 @@ ValueLaw = Callable[[Tensor, Generator], Tensor]
 
 
 @dataclass(frozen=True)
+class AheadKeys:
+    """A law of keys that does not look at the weight's entries, so that a block of keys may be drawn ahead.
+
+    Attributes:
+        noise: (weight, u, generator) -> (n, u) draws.
+        place: draws (..., n, b) -> keys (..., n, b), column by column.
+    """
+
+    noise: Callable[[Tensor, int, Generator], Tensor]
+    place: Callable[[Tensor], Tensor]
+
+    def __call__(self, weight: Tensor, batch: int, generator: Generator) -> Tensor:
+        """Draw u = `batch` keys (n, u)."""
+        return self.place(self.noise(weight, batch, generator))
+
+
+@dataclass(frozen=True)
+class AheadValues:
+    """A law of values whose draws do not depend on the read-outs, so that they may be drawn ahead.
+
+    Attributes:
+        noise: (like (m, u), generator) -> (p, u) draws; only the shape, dtype and device of `like` count.
+        place: (read-outs (m, u), prepared draws (p, u)) -> values (m, u), column by column.
+        prepare: draws (p, b) -> prepared draws (p, b), column by column: what needs no read-out, done for many at once.
+    """
+
+    noise: Callable[[Tensor, Generator], Tensor]
+    place: Callable[[Tensor, Tensor], Tensor]
+    prepare: Callable[[Tensor], Tensor] = lambda drawn: drawn
+
+    def __call__(self, readouts: Tensor, generator: Generator) -> Tensor:
+        """Draw the values (m, u) asked of these read-outs."""
+        return self.place(readouts, self.prepare(self.noise(readouts, generator)))
+
+
+@dataclass(frozen=True)
 class LinearMemory:
     """W with the laws of the requests made of it.
 
@@ -69,9 +105,16 @@ def _normal(shape: Sequence[int], like: Tensor, generator: Generator) -> Tensor:
     return torch.randn(*shape, generator=generator, dtype=like.dtype, device=like.device)
 
 
-def _directions(like: Float[Tensor, "m u"], generator: Generator) -> Float[Tensor, "m u"]:
-    drawn = _normal(like.shape, like, generator)
-    return drawn / drawn.norm(dim=0)
+def _columns(weight: Tensor, batch: int, generator: Generator) -> Tensor:
+    return _normal((weight.shape[1], batch), weight, generator)
+
+
+def _lengths(columns: Float[Tensor, "m u"]) -> Float[Tensor, " u"]:
+    return torch.linalg.vector_norm(columns, dim=0)
+
+
+def _alike(readouts: Tensor, generator: Generator) -> Tensor:
+    return _normal(readouts.shape, readouts, generator)
 
 
 def isotropic_keys() -> KeyLaw:
@@ -80,7 +123,7 @@ def isotropic_keys() -> KeyLaw:
     >>> isotropic_keys()(torch.zeros(2, 3), 4, Generator().manual_seed(0)).shape
     torch.Size([3, 4])
     """
-    return lambda weight, batch, generator: _normal((weight.shape[1], batch), weight, generator)
+    return AheadKeys(_columns, lambda drawn: drawn)
 
 
 def gaussian_keys(covariance: Float[Tensor, "n n"]) -> KeyLaw:
@@ -99,7 +142,7 @@ def gaussian_keys(covariance: Float[Tensor, "n n"]) -> KeyLaw:
     torch.Size([3, 4])
     """
     root = inverse_metric(covariance, "the keys' covariance Σ").factor
-    return lambda weight, batch, generator: root @ _normal((weight.shape[1], batch), weight, generator)
+    return AheadKeys(_columns, lambda drawn: root @ drawn)
 
 
 def unseen_keys() -> KeyLaw:
@@ -138,15 +181,15 @@ def orthogonal_shift(ratio: float) -> ValueLaw:
     31.25
     """
 
-    def draw(readouts: Tensor, generator: Generator) -> Tensor:
-        norms = readouts.norm(dim=0)
-        along = readouts / norms.where(norms > 0, 1)
-        drawn = _normal(readouts.shape, readouts, generator)
-        once = drawn - along * (along * drawn).sum(dim=0)
-        across = once - along * (along * once).sum(dim=0)
-        return readouts + ratio * norms * across / across.norm(dim=0)
+    def place(readouts: Tensor, drawn: Tensor) -> Tensor:
+        square = torch.linalg.vecdot(readouts, readouts, dim=0)
+        safe = square.where(square > 0, 1)
+        once = torch.addcmul(drawn, readouts, torch.linalg.vecdot(readouts, drawn, dim=0) / safe, value=-1)
+        across = torch.addcmul(once, readouts, torch.linalg.vecdot(readouts, once, dim=0) / safe, value=-1)
+        size = (square / torch.linalg.vecdot(across, across, dim=0)).sqrt()
+        return torch.addcmul(readouts, across, size, value=ratio)
 
-    return draw
+    return AheadValues(_alike, place)
 
 
 def isotropic_shift(ratio: float) -> ValueLaw:
@@ -159,7 +202,11 @@ def isotropic_shift(ratio: float) -> ValueLaw:
     >>> round(float((isotropic_shift(0.5)(readouts, Generator().manual_seed(0)) - readouts).norm()), 4)
     2.5
     """
-    return lambda readouts, generator: readouts + ratio * readouts.norm(dim=0) * _directions(readouts, generator)
+    return AheadValues(
+        _alike,
+        lambda readouts, toward: torch.addcmul(readouts, toward, _lengths(readouts), value=ratio),
+        lambda drawn: drawn / _lengths(drawn),
+    )
 
 
 def turned_values() -> ValueLaw:
@@ -171,11 +218,15 @@ def turned_values() -> ValueLaw:
     torch.Size([2, 3])
     """
 
-    def draw(readouts: Tensor, generator: Generator) -> Tensor:
-        share = 2 * torch.rand(readouts.shape[1], generator=generator, dtype=readouts.dtype, device=readouts.device)
-        return share.sqrt() * readouts.norm(dim=0) * _directions(readouts, generator)
+    def noise(readouts: Tensor, generator: Generator) -> Tensor:
+        share = torch.rand(readouts.shape[1], generator=generator, dtype=readouts.dtype, device=readouts.device)
+        return torch.cat([share[None], _alike(readouts, generator)])
 
-    return draw
+    def prepare(drawn: Tensor) -> Tensor:
+        share, toward = drawn[0], drawn[1:]
+        return (2 * share).sqrt() * (toward / _lengths(toward))
+
+    return AheadValues(noise, lambda readouts, toward: _lengths(readouts) * toward, prepare)
 
 
 def free_values(size: float) -> ValueLaw:
@@ -184,6 +235,4 @@ def free_values(size: float) -> ValueLaw:
     >>> free_values(1.0)(torch.zeros(2, 3), Generator().manual_seed(0)).shape
     torch.Size([2, 3])
     """
-    return lambda readouts, generator: (
-        size / math.sqrt(readouts.shape[0]) * _normal(readouts.shape, readouts, generator)
-    )
+    return AheadValues(_alike, lambda readouts, drawn: size / math.sqrt(readouts.shape[0]) * drawn)

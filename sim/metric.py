@@ -15,7 +15,7 @@ from theory.command import Misuse
 class Metric(Protocol):
     """A positive semidefinite M (n, n) and the norm ‖W‖²_{M⁻¹} = tr(W M⁻¹ Wᵀ) that T1 is stated in."""
 
-    def times(self, keys: Float[Tensor, "n u"]) -> Float[Tensor, "n u"]:
+    def times(self, keys: Float[Tensor, "*r n u"]) -> Float[Tensor, "*r n u"]:
         """M · keys."""
         ...
 
@@ -35,7 +35,7 @@ class Euclidean(NamedTuple):
 
     ridge: float = 1.0
 
-    def times(self, keys: Float[Tensor, "n u"]) -> Float[Tensor, "n u"]:
+    def times(self, keys: Float[Tensor, "*r n u"]) -> Float[Tensor, "*r n u"]:
         """M K = K/ridge."""
         return keys / self.ridge
 
@@ -61,7 +61,7 @@ class Inverse(NamedTuple):
     matrix: Float[Tensor, "n n"]
     factor: Float[Tensor, "n n"]
 
-    def times(self, keys: Float[Tensor, "n u"]) -> Float[Tensor, "n u"]:
+    def times(self, keys: Float[Tensor, "*r n u"]) -> Float[Tensor, "*r n u"]:
         """A⁻¹ K by two triangular solves."""
         return torch.cholesky_solve(keys, self.factor)
 
@@ -87,7 +87,7 @@ class Projected(NamedTuple):
     basis: Float[Tensor, "n p"]
     inner: Inverse
 
-    def times(self, keys: Float[Tensor, "n u"]) -> Float[Tensor, "n u"]:
+    def times(self, keys: Float[Tensor, "*r n u"]) -> Float[Tensor, "*r n u"]:
         """U B⁻¹ Uᵀ K."""
         return self.basis @ self.inner.times(self.basis.mT @ keys)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import shutil
 import subprocess
@@ -186,6 +187,11 @@ def finish(
     (folder / "resume.json").unlink(missing_ok=True)
     for name in stale:
         (folder / name).unlink(missing_ok=True)
+
+
+def only_finite(value: object) -> object:
+    """The value, or None for a number that JSON has no name for."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def provenance() -> dict[str, str]:

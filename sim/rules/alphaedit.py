@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sim.editor import Edit, Gain, Solver
+from sim.editor import Edit, Gain, MetricForm, Solver
 from sim.lowrank import LowRank
 from sim.metric import Projected, inverse_metric
 from sim.rules.metric_write import metric_write, soft
@@ -115,4 +115,4 @@ def alphaedit(basis: Float[Tensor, "n p"], *, ridge: float = 10.0) -> Solver:
         inside = basis.mT @ keys
         return Projected(basis, inverse_metric(state.inner.matrix + inside @ inside.mT, "AlphaEdit's B"))
 
-    return Solver(init, solve, absorb, lambda state: state)
+    return Solver(init, solve, absorb, lambda state: state, MetricForm(soft, accumulates=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from sim.editor import Edit, Gain, Solver
+from sim.editor import Edit, Gain, MetricForm, Solver
 from sim.lowrank import LowRank
 from sim.metric import Euclidean, Metric, inverse_metric
 from sim.rules.metric_write import metric_write, soft
@@ -45,4 +45,4 @@ def memit(covariance: Float[Tensor, "n n"] | None = None, *, weighting: float = 
         delta, gain = metric_write(edit, state, soft, weight)
         return delta, gain, state
 
-    return Solver(lambda weight: metric, solve, lambda keys, state: state, lambda state: state)
+    return Solver(lambda weight: metric, solve, lambda keys, state: state, lambda state: state, MetricForm(soft))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sim.editor import Edit, Gain
+from sim.editor import Edit, Gain, GainRule
 from sim.lowrank import LowRank
 from sim.metric import Metric
 
-GainRule = Callable[[Tensor], Tensor]
 
-
-def hard(gram: Float[Tensor, "u u"]) -> Float[Tensor, "u u"]:
+def hard(gram: Float[Tensor, "*r u u"]) -> Float[Tensor, "*r u u"]:
     """T = H⁻¹: the write meets its targets exactly (one key: η = 1)."""
     return torch.linalg.inv_ex(gram).inverse
 
 
-def soft(gram: Float[Tensor, "u u"]) -> Float[Tensor, "u u"]:
+def soft(gram: Float[Tensor, "*r u u"]) -> Float[Tensor, "*r u u"]:
     """T = (I + H)⁻¹: least squares with the metric as ridge (one key: η = s/(1+s))."""
-    return torch.linalg.inv_ex(gram + torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)).inverse
+    return torch.linalg.inv_ex(gram + torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)).inverse
 
 
 def metric_write(edit: Edit, metric: Metric, gain: GainRule, weight: Float[Tensor, "m n"]) -> tuple[LowRank, Gain]:

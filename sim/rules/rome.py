@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from sim.editor import Edit, Gain, Solver
+from sim.editor import Edit, Gain, MetricForm, Solver
 from sim.lowrank import LowRank
 from sim.metric import Euclidean, Metric, inverse_metric
 from sim.rules.metric_write import hard, metric_write
@@ -42,4 +42,5 @@ def rome(covariance: Float[Tensor, "n n"] | None = None) -> Solver:
         delta, gain = metric_write(edit, state, hard, weight)
         return delta, gain, state
 
-    return Solver(lambda weight: metric, solve, lambda keys, state: state, lambda state: state)
+    form = MetricForm(hard, batches=False)
+    return Solver(lambda weight: metric, solve, lambda keys, state: state, lambda state: state, form)

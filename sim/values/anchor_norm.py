@@ -46,4 +46,4 @@ def anchor_norm(anchor: float, *, two_sided: bool = True, bias: Float[Tensor, " 
         scale = scale if two_sided else scale.clamp_max(1)
         return edit._replace(values=torch.where(edit.asked, scale * outputs - shift, edit.values))
 
-    return stateless(update)
+    return stateless(update, by_request=True)

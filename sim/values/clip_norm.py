@@ -46,4 +46,4 @@ def clip_norm(*, ratio: float | None = None, limit: float | None = None) -> Tran
         short = shift * (bound / norms.where(norms > 0, 1))
         return edit._replace(values=torch.where(norms > bound, edit.readouts + short, edit.values))
 
-    return stateless(update)
+    return stateless(update, by_request=True)

@@ -53,4 +53,7 @@ def drop_norm(limit: float, *, bias: Float[Tensor, " m"] | None = None) -> Trans
         values = torch.where(drop, edit.readouts, edit.values)
         return edit._replace(values=values), Dropped(state.total + drop.sum())
 
-    return Transform(lambda weight: Dropped(torch.zeros((), dtype=torch.int64, device=weight.device)), update)
+    def init(weight: Tensor) -> Dropped:
+        return Dropped(torch.zeros((), dtype=torch.int64, device=weight.device))
+
+    return Transform(init, update, by_request=True)

@@ -1,0 +1,326 @@
+"""The blocked engine: b sequential edits of a linear memory, computed exactly with matrix products.
+
+Where keys do not look at W, a block's read-outs are WK at the block's start plus corrections inside the block, from the
+keys' Gram matrix; the weight takes one update of rank b at its end, and its norms follow T1.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from sim.block import Block
+from sim.block_metric import BlockMetric, FixedMetric, GrowingMetric, Raised, own_blocks, tiles
+from sim.editor import Editor, MetricForm
+from sim.engine import Row
+from sim.memory import AheadKeys, AheadValues, LinearMemory
+from sim.state import flatten_state, restore_state
+from theory.command import Misuse
+
+Columns = dict[str, NDArray]
+"""A block's rows by column, each (r, t): trials by steps; the names are those of `run_stream`'s rows."""
+
+
+def why_not_blocked(rule: Editor, memory: LinearMemory, trials: int = 1) -> str | None:
+    """Why a stream has to go step by step, or None where the blocked engine can run it."""
+    if rule.form is None:
+        return "the rule is no metric write, or a delta transform needs each delta"
+    if not isinstance(memory.keys, AheadKeys):
+        return "the law of keys looks at the weight"
+    if not isinstance(memory.values, AheadValues):
+        return "the law of values does not say what it draws ahead of the read-out"
+    if trials > 1 and not rule.values.by_request:
+        return "a value transform does not treat each request by itself, so trials cannot share it"
+    return None
+
+
+class BlockedStream:
+    """A stream of edits on r trials at once, advanced block by block.
+
+    Args:
+        rule: the editor; see `why_not_blocked`.
+        memory: the laws of the requests; its weight is where every trial starts unless `weights` says otherwise.
+        generators: one a trial, each drawing what the step engine would draw from it.
+        batch: u, requests a write.
+        block: b, writes a block.
+        weights: (r, m, n), where the trials start; None is the memory's weight for each.
+
+    Raises:
+        Misuse: the stream has to go step by step, or the rule writes one key at a time and `batch` is larger.
+    """
+
+    def __init__(
+        self,
+        rule: Editor,
+        memory: LinearMemory,
+        generators: Sequence[Generator],
+        *,
+        batch: int = 1,
+        block: int = 128,
+        weights: Float[Tensor, "r m n"] | None = None,
+    ) -> None:
+        reason = why_not_blocked(rule, memory, len(generators))
+        if reason is not None:
+            raise Misuse(f"this stream cannot be blocked: {reason}; use run_stream")
+        form, keys, values = rule.form, memory.keys, memory.values
+        assert isinstance(form, MetricForm)
+        assert isinstance(keys, AheadKeys)
+        assert isinstance(values, AheadValues)
+        if batch > 1 and not form.batches:
+            raise Misuse(f"this rule writes one key at a time, not {batch}; use a batch rule such as memit")
+        if block < 1 or batch < 1:
+            raise Misuse(f"block is {block} and batch {batch}; both are at least 1")
+        start = memory.weight.expand(len(generators), *memory.weight.shape) if weights is None else weights
+        self.rule, self.form, self.generators = rule, form, tuple(generators)
+        self.keys, self.values, self.batch, self.block = keys, values, batch, block
+        self.weight = start.clone()
+        state = rule.init(self.weight[0])
+        self.state = state.values
+        metric = rule.metric(state)
+        self.metric: BlockMetric = GrowingMetric(metric, len(generators)) if form.accumulates else FixedMetric(metric)
+        self.step = 0
+        self.audit()
+
+    def audit(self) -> None:
+        """Take both norms on the weight itself; T1 carries them on from here."""
+        self.norm_sq = self.metric.norm_sq(self.weight)
+        self.frobenius_sq = torch.linalg.vector_norm(self.weight, dim=(1, 2), dtype=torch.float64).square()
+        self.scale, self.since_refresh = torch.zeros_like(self.norm_sq), 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the next block depends on, by name, to be saved at a block's end."""
+        norms = {"norm_sq": self.norm_sq, "frobenius_sq": self.frobenius_sq, "scale": self.scale}
+        draws = {f"generator.{i}": generator.get_state() for i, generator in enumerate(self.generators)}
+        return {"weight": self.weight, **norms, **draws, **self.metric.tensors(), **flatten_state(self.state, "values")}
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int, since_refresh: int) -> None:
+        """Go on where a stream with the same arguments was saved.
+
+        Args:
+            tensors: what `tensors` gave.
+            step: its `step`.
+            since_refresh: its `since_refresh`.
+
+        Raises:
+            Misuse: a tensor is missing, or has another shape or dtype.
+        """
+        moved = {"weight": self.weight, **self.metric.tensors()}
+        for name, place in moved.items():
+            place.copy_(restore_state(place, tensors, name))
+        self.norm_sq = restore_state(self.norm_sq, tensors, "norm_sq")
+        self.frobenius_sq = restore_state(self.frobenius_sq, tensors, "frobenius_sq")
+        self.scale = restore_state(self.scale, tensors, "scale")
+        self.state = restore_state(self.state, tensors, "values")
+        for i, generator in enumerate(self.generators):
+            generator.set_state(restore_state(generator.get_state(), tensors, f"generator.{i}"))
+        self.step, self.since_refresh = step, since_refresh
+
+    def advance(self, steps: int) -> Columns:
+        """Make the next `steps` writes (a block at most).
+
+        Returns:
+            Their rows by column. `error` is the error of T1 over all writes since the weight was last measured
+            itself, and stands at the last of them; elsewhere it is NaN.
+        """
+        keys, noise = self._draw(steps)
+        raised = self.metric.raised(keys, self.batch)
+        readouts = keys.mT @ self.weight.mT
+        unseen = None if raised.seen is None else readouts - raised.seen.mT @ self.weight.mT
+        at_raised = None if raised.ridge is not None else raised.keys.mT @ self.weight.mT
+        own = tiles(raised.cross, self.batch)
+        done = Block(
+            self.rule.values, self.state, self.values, self.weight[0],
+            keys, noise, readouts, raised.cross, self.form.gain(own),
+        )  # fmt: skip
+        done.run(0, steps)
+        self.state = done.state
+        self.weight.baddbmm_(done.left.mT, raised.keys.mT)
+        factors = self._factors(done, raised, own, unseen, at_raised)
+        columns = self._rows(done, own, factors)
+        self._carry(factors, columns)
+        self.step += steps
+        return columns
+
+    def _draw(self, steps: int) -> tuple[Float[Tensor, "r n b"], list[Tensor]]:
+        """Keys and draws of the next writes, in the order in which the step engine takes them."""
+        like = self.weight.new_empty(self.weight.shape[1], 1).expand(-1, self.batch)
+        keys, noise = [], []
+        for weight, generator in zip(self.weight, self.generators, strict=True):
+            for _ in range(steps):
+                keys.append(self.keys.noise(weight, self.batch, generator).mT)
+                noise.append(self.values.noise(like, generator))
+        drawn = torch.cat(keys).view(len(self.weight), -1, self.weight.shape[2]).mT
+        placed = self.keys.place(drawn)
+        check_keys(placed)
+        by_step = noise if len(self.weight) == 1 else [part for i in range(steps) for part in noise[i::steps]]
+        prepared = self.values.prepare(torch.cat([part.mT for part in by_step]).mT)
+        return placed, list(prepared.split(self.batch * len(self.weight), dim=1))
+
+    def _factors(
+        self, done: Block, raised: Raised, own: Tensor, unseen: Tensor | None, at_raised: Tensor | None
+    ) -> _Factors:
+        """What every write did to the norms, from the block's factors alone."""
+        u, split = self.batch, (*own.shape[:2], self.batch, self.weight.shape[1])
+        left, readouts = done.left.view(split), done.readouts.view(split)
+        outer = left @ left.mT if u > 1 else torch.linalg.vecdot(left, left)[..., None]
+        seen = readouts if unseen is None else readouts - unseen.view(split)
+        cross = 2 * torch.linalg.vecdot(left, seen).sum(2).double()
+        square = (own * outer).sum((2, 3)).double()
+        if at_raised is None:
+            assert raised.ridge is not None
+            right = own / raised.ridge
+            along = cross / raised.ridge
+        else:
+            gram = raised.keys.mT @ raised.keys
+            right = tiles(gram, u)
+            earlier = (gram - own_blocks(gram, u)).triu() if u > 1 else gram.triu(1)
+            at_writes = torch.baddbmm(at_raised, earlier.mT, done.left).view(split)
+            along = 2 * torch.linalg.vecdot(left, at_writes).sum(2).double()
+        delta_sq = (right * outer).sum((2, 3)).double().clamp_min(0)
+        moved = own.mT @ left if u > 1 else own * left
+        absorbed = (seen + moved).square().sum((2, 3)).double() if self.form.accumulates else torch.zeros_like(cross)
+        return _Factors(cross, square, along + delta_sq, delta_sq, absorbed, moved)
+
+    def _rows(self, done: Block, own: Tensor, factors: _Factors) -> Columns:
+        """The block's rows."""
+        split = (*own.shape[:2], self.batch, self.weight.shape[1])
+        asked, readouts = done.asked().view(split), done.readouts.view(split)
+        solved = asked if all(map(operator.is_, done.solved, done.targets)) else done.solved_values().view(split)
+        residual = asked - readouts
+        predicted, weight_sq = factors.predicted, self.frobenius_sq[:, None] + _earlier_sum(factors.growth)
+        before = self.norm_sq[:, None] + _earlier_sum(predicted + factors.absorbed)
+        trials, steps = predicted.shape
+        number = torch.arange(self.step + 1, self.step + steps + 1).expand(trials, steps)
+        rows = {
+            "step": number,
+            "edits": number * self.batch,
+            "weight_norm": weight_sq.clamp_min(0).sqrt(),
+            "weight_norm_after": (weight_sq + factors.growth).clamp_min(0).sqrt(),
+            "readout_norm": _norms(readouts, 3).mean(2),
+            "value_norm": _norms(asked, 3).mean(2),
+            "delta_norm": factors.delta_sq.sqrt(),
+            "residual_after": _norms(residual - factors.moved, (2, 3)),
+            "s": own.diagonal(dim1=2, dim2=3).mean(2),
+            "eta": (done.gains @ own).diagonal(dim1=2, dim2=3).mean(2),
+            "predicted": predicted,
+            "scale": factors.scale,
+            "skipped": (~residual.any(3)).sum(2),
+            "finite": torch.isfinite(factors.delta_sq) & torch.isfinite(before + predicted),
+            "solved_norm": _norms(solved, 3).mean(2),
+            "residual_norm": _norms(residual, (2, 3)),
+            "norm_sq": before,
+            "norm_sq_after": before + predicted,
+            "change": predicted,
+        }
+        nowhere = np.full((trials, steps), np.nan)
+        return {name: column.cpu().numpy() for name, column in rows.items()} | {"error": nowhere}
+
+    def _carry(self, factors: _Factors, columns: Columns) -> None:
+        """Carry the norms past the block; every n edits refresh the metric and measure the weight itself."""
+        self.norm_sq = self.norm_sq + (factors.predicted + factors.absorbed).sum(1)
+        self.frobenius_sq = self.frobenius_sq + factors.growth.sum(1)
+        self.scale = self.scale + (factors.scale + factors.absorbed).sum(1)
+        self.since_refresh += factors.predicted.shape[1] * self.batch
+        if self.since_refresh >= self.weight.shape[2]:
+            columns["error"][:, -1] = self.settle().cpu().numpy()
+
+    def settle(self) -> Float[Tensor, " r"]:
+        """Refresh the metric, measure the weight, and return T1's relative error since this was last done."""
+        self.metric.refresh()
+        foretold, scale = self.norm_sq, self.scale
+        self.audit()
+        gap = (self.norm_sq - foretold).abs()
+        return torch.where(scale > 0, gap / scale, gap)
+
+
+class _Factors(NamedTuple):
+    """What every write of a block did to the norms; each but `moved` is (r, t), in float64.
+
+    Attributes:
+        cross: T1's 2 tr(L (WPK)ᵀ).
+        square: T1's tr(L H Lᵀ).
+        growth: the change of ‖W‖²_F.
+        delta_sq: ‖Δ‖²_F.
+        absorbed: what the absorbed keys add to ‖W‖²_{M⁻¹} after the write.
+        moved: (r, t, u, m), the change of each write's own read-outs.
+    """
+
+    cross: Tensor
+    square: Tensor
+    growth: Tensor
+    delta_sq: Tensor
+    absorbed: Tensor
+    moved: Tensor
+
+    @property
+    def predicted(self) -> Tensor:
+        """T1's right-hand side."""
+        return self.cross + self.square
+
+    @property
+    def scale(self) -> Tensor:
+        """The size of T1's two terms."""
+        return self.cross.abs() + self.square.abs()
+
+
+def _norms(vectors: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    return torch.linalg.vector_norm(vectors, dim=dim)
+
+
+def _earlier_sum(terms: Float[Tensor, "r t"]) -> Float[Tensor, "r t"]:
+    """Column i is the sum of the columns before it."""
+    return torch.nn.functional.pad(terms.cumsum(1)[:, :-1], (1, 0))
+
+
+def check_keys(keys: Float[Tensor, "r n b"]) -> None:
+    """Raise Misuse where a key of the block is not finite or zero."""
+    norms = _norms(keys, -2)
+    if not torch.isfinite(norms).all():
+        raise Misuse("a key holds NaN or infinity; the model is already broken at this layer")
+    if not norms.all():
+        raise Misuse("a key is zero, so no write can reach its value; drop this request or edit another layer")
+
+
+def run_blocks(stream: BlockedStream, steps: int) -> Iterator[Columns]:
+    """The rows of `steps` writes, a block at a time; stops early once every trial has left the dtype's range."""
+    alive = np.ones(len(stream.generators), dtype=bool)
+    while steps and alive.any():
+        columns = stream.advance(min(stream.block, steps))
+        steps -= columns["step"].shape[1]
+        alive &= columns["finite"].all(axis=1)
+        if stream.since_refresh and not (steps and alive.any()):
+            columns["error"][:, -1] = stream.settle().cpu().numpy()
+        yield columns
+
+
+def run_blocked(
+    rule: Editor, memory: LinearMemory, steps: int, generator: Generator, *, batch: int = 1, block: int = 128
+) -> Iterator[Row]:
+    """`run_stream`, computed in blocks: the same requests, the same rows, to rounding.
+
+    Args:
+        rule: the editor; see `why_not_blocked`.
+        memory: W (m, n) and the laws of its requests; W itself stays as it is.
+        steps: how many writes at most.
+        generator: draws keys and values, on the memory's device, in the step engine's order.
+        batch: u, requests a write.
+        block: b, writes a block.
+
+    Yields:
+        The rows of `run_stream`; `error` is NaN except at the writes after which the weight itself was measured.
+    """
+    stream = BlockedStream(rule, memory, [generator], batch=batch, block=block)
+    for columns in run_blocks(stream, steps):
+        names = list(columns)
+        for values in zip(*(columns[name][0].tolist() for name in names), strict=True):
+            row = dict(zip(names, values, strict=True))
+            yield row
+            if not row["finite"]:
+                return
