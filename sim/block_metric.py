@@ -86,8 +86,12 @@ class GrowingMetric:
     def __init__(self, metric: Metric, trials: int) -> None:
         if not isinstance(metric, Inverse | Projected):
             raise Misuse(f"a metric that grows is an Inverse or a Projected one, not {type(metric).__name__}")
-        self.basis: Tensor | None = metric.basis if isinstance(metric, Projected) else None
+        self.basis: Tensor | None = None
         matrix = (metric.inner if isinstance(metric, Projected) else metric).matrix
+        if isinstance(metric, Projected) and metric.basis.shape[0] == metric.basis.shape[1]:
+            matrix = metric.basis @ matrix @ metric.basis.mT  # P = I: the same metric without a change of basis
+        elif isinstance(metric, Projected):
+            self.basis = metric.basis
         self.matrix = matrix.expand(trials, *matrix.shape).clone()
         self.inverse = torch.empty_like(self.matrix)
         self.refresh()

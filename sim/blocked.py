@@ -18,8 +18,9 @@ from torch import Generator, Tensor
 
 from sim.block import Block
 from sim.block_metric import BlockMetric, FixedMetric, GrowingMetric, Raised, own_blocks, tiles
-from sim.editor import Editor, MetricForm
+from sim.editor import Edit, Editor, EditorState, MetricForm
 from sim.engine import Row
+from sim.lowrank import LowRank, apply_delta
 from sim.memory import AheadKeys, AheadValues, LinearMemory
 from sim.state import flatten_state, restore_state
 from theory.command import Misuse
@@ -83,6 +84,7 @@ class BlockedStream:
         self.weight = start.clone()
         state = rule.init(self.weight[0])
         self.state = state.values
+        check_form(rule, state, self.weight[0])
         metric = rule.metric(state)
         self.metric: BlockMetric = GrowingMetric(metric, len(generators)) if form.accumulates else FixedMetric(metric)
         self.step = 0
@@ -277,6 +279,23 @@ def _norms(vectors: Tensor, dim: int | tuple[int, ...]) -> Tensor:
 def _earlier_sum(terms: Float[Tensor, "r t"]) -> Float[Tensor, "r t"]:
     """Column i is the sum of the columns before it."""
     return torch.nn.functional.pad(terms.cumsum(1)[:, :-1], (1, 0))
+
+
+def check_form(rule: Editor, state: EditorState, weight: Float[Tensor, "m n"]) -> None:
+    """Raise Misuse where the rule's own write is not the metric write that its form says, tried on one key."""
+    (m, n), metric = weight.shape, rule.metric(state)
+    key = torch.arange(1, n + 1, dtype=weight.dtype, device=weight.device)[:, None].cos()
+    target = torch.arange(1, m + 1, dtype=weight.dtype, device=weight.device)[:, None].sin()
+    readout = weight @ key
+    delta, _, _ = rule.write(Edit(key, readout, readout + target), state, weight)
+    raised = metric.times(key)
+    assert rule.form is not None
+    told = LowRank(target @ rule.form.gain(key.mT @ raised), raised)
+    gap = apply_delta(-told.dense(), delta)
+    if not torch.linalg.vector_norm(gap) <= 1e-3 * told.norm():
+        raise Misuse(
+            "the rule's write is not the one that its form describes; build it with editor(...), or run_stream"
+        )
 
 
 def check_keys(keys: Float[Tensor, "r n b"]) -> None:

@@ -201,6 +201,18 @@ def test_streams_that_cannot_be_blocked_say_why() -> None:
         list(run_blocked(editor(rome()), wide, 3, seeded(0), block=0))
 
 
+def test_a_rule_whose_write_is_not_its_form_is_refused() -> None:
+    honest, world = editor(rome()), memory()
+
+    def doubled(edit, state, weight):
+        delta, state, info = honest.write(edit, state, weight)
+        return delta._replace(left=2 * delta.left), state, info
+
+    list(run_blocked(honest, world, 3, seeded(0)))
+    with pytest.raises(Misuse, match="not the one that its form describes"):
+        list(run_blocked(honest._replace(write=doubled), world, 3, seeded(0)))
+
+
 @pytest.mark.parametrize(("value", "message"), [(0.0, "a key is zero"), (float("nan"), "NaN or infinity")])
 def test_broken_keys_are_named(value: float, message: str) -> None:
     keys = torch.ones(1, 4, 3)
