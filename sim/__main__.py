@@ -167,7 +167,8 @@ def render_bench(config: BenchConfig, rows: list[dict[str, object]]) -> None:
     from rich.table import Table
 
     heads = {
-        "rule": "rule", "dtype": "dtype", "textbook_ms": "text ms", "step_ms": "step ms", "blocked_ms": "block ms",
+        "rule": "rule", "dtype": "dtype",
+        "textbook_ms": "textbook ms", "step_ms": "step ms", "blocked_ms": "blocked ms",
         "ratio": "ratio", "matmul_fraction": "matmul", "peak_mib": "MiB", "max_rel_diff": "diff",
     }  # fmt: skip
     table = Table(
@@ -180,7 +181,7 @@ def render_bench(config: BenchConfig, rows: list[dict[str, object]]) -> None:
     for row in rows:
         values = [row[name] for name in heads]
         table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value or "—") for value in values))
-    Console().print(table)
+    Console(width=110).print(table)
 
 
 def bench(config: BenchConfig) -> int:

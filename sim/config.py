@@ -57,6 +57,8 @@ class GrowConfig:
     """Arithmetic of the memory and the rule; norms are always taken in float64."""
     device: str = "cpu"
     """A torch device."""
+    block: int = 0
+    """Writes computed at once by the blocked engine, such as 128; 0 is step by step."""
 
     @property
     def lam(self) -> float:
@@ -236,7 +238,9 @@ def check(config: GrowConfig) -> None:
     _demand(single, "batch", config.batch, "rome writes one key at a time; use --rule memit for a batch")
     plain = config.rule != "alphaedit" or config.metric == "identity"
     _demand(plain, "metric", config.metric, "alphaedit makes its own metric; leave it at identity")
+    _demand(config.block >= 0, "block", config.block, "give 0 for step by step, or such as 128")
     if config.keys == "unseen":
+        _demand(config.block == 0, "block", config.block, "--keys unseen looks at the weight; leave it at 0")
         _demand(config.m < config.n, "m", config.m, f"--keys unseen needs m below --n {config.n}")
         _demand(config.values == "free", "values", config.values, "--keys unseen reads out zero; use --values free")
         _demand(config.anisotropy == 1, "anisotropy", config.anisotropy, "--keys unseen has no covariance; use 1")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from sim.anchor import PilotAnchor, pilot_anchor
+from sim.blocked import run_blocked
 from sim.config import GrowConfig
 from sim.editor import Editor, Solver, editor
 from sim.engine import run_stream
@@ -144,7 +145,11 @@ def run_seed(config: GrowConfig, index: int) -> Path:
     memory = make_memory(config, generator)
     rule, pilot = make_editor(config, memory, generator)
     steps = math.ceil(config.edits / config.batch)
-    return Path(pd.DataFrame(list(run_stream(rule, memory, steps, generator, batch=config.batch))), pilot)
+    if config.block:
+        rows = run_blocked(rule, memory, steps, generator, batch=config.batch, block=config.block)
+    else:
+        rows = run_stream(rule, memory, steps, generator, batch=config.batch)
+    return Path(pd.DataFrame(list(rows)), pilot)
 
 
 def run_seeds(config: GrowConfig, indices: Iterable[int] | None = None) -> list[Path]:

@@ -95,6 +95,8 @@ def test_a_stream_that_overflows_is_reported_and_its_rows_kept(
         (["--confidence", "1"], "--confidence is 1"),
         (["--burn-in", "40"], "must be below --edits 40"),
         (["--rule", "alphaedit", "--metric", "covariance"], "--metric is covariance"),
+        (["--block", "-1"], "--block is -1"),
+        (["--keys", "unseen", "--values", "free", "--block", "8"], "looks at the weight"),
         (["--keys", "unseen"], "use --values free"),
         (["--keys", "unseen", "--values", "free", "--m", "5"], "needs m below --n 5"),
         (["--keys", "unseen", "--values", "free", "--anisotropy", "2"], "--anisotropy is 2"),
@@ -123,6 +125,17 @@ def test_an_unwritable_folder_ends_in_status_two(tmp_path: Path, capsys: pytest.
     (tmp_path / "file").write_text("mine")
     assert grow(tmp_path / "file" / "run") == 2
     assert "choose a folder you can write to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rule", ["rome", "memit", "alphaedit"])
+def test_grow_in_blocks_measures_what_it_measures_step_by_step(tmp_path: Path, rule: str) -> None:
+    assert grow(tmp_path / "steps", "--rule", rule, "--anchor") == 0
+    assert grow(tmp_path / "blocks", "--rule", rule, "--anchor", "--block", "7") == 0
+    steps, blocks = (pd.read_parquet(tmp_path / name / "rows.parquet") for name in ("steps", "blocks"))
+    for name in ("weight_norm_median", "norm_sq_after", "value_norm", "eta", "seeds"):
+        np.testing.assert_allclose(blocks[name], steps[name], rtol=1e-10)
+    summary = json.loads((tmp_path / "blocks" / "summary.json").read_text())
+    assert summary["quantities"][-1]["measured"] < 1e-10
 
 
 def test_phase_writes_one_row_a_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
