@@ -20,6 +20,7 @@ from sim.config import (
     check_phase,
     check_stream,
 )
+from sim.spec import SweepConfig
 from theory.command import Misuse, dispatch
 from theory.progress import progress_bar
 
@@ -140,6 +141,26 @@ def confront(command: ConfrontCommand) -> int:
     return 0 if all(row.twin_rejected for row in rows) else 1
 
 
+def sweep(config: SweepConfig) -> int:
+    """Run what is missing of a sweep; exit status 1 where trials failed."""
+    from sim.spec import read_sweep
+    from sim.sweep import check_sweep, run_sweep
+    from theory.progress import counter
+
+    check_sweep(config)
+    plan = read_sweep(config.spec)
+    with counter(len(plan.trials), "trials") as advanced:
+        try:
+            outcome = run_sweep(config, plan, advanced)
+        except KeyboardInterrupt:
+            print(f"stopped; finished trials are kept, the same command goes on in {config.out}", file=sys.stderr)
+            raise
+    for failure in outcome.failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    print(f"{outcome.done} of {len(plan.trials)} trials, {outcome.ran} run now: {config.out / 'rows.parquet'}")
+    return 1 if outcome.failures else 0
+
+
 def stream(command: StreamCommand) -> int:
     """Run one long stream, from where its folder left off."""
     check_stream(command.run)
@@ -218,6 +239,7 @@ def main(args: list[str] | None = None) -> int:
             "confront": (ConfrontCommand, confront),
             "bench": (BenchConfig, bench),
             "stream": (StreamCommand, stream),
+            "sweep": (SweepConfig, sweep),
         },
         args,
     )

@@ -1,0 +1,77 @@
+"""Trials over local processes; a worker that dies takes no trial with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+from sim.config import GrowConfig
+from sim.trials import Result, run_trial
+from theory.command import Misuse
+
+RESTARTS = 3
+
+
+def attempt(config: GrowConfig) -> Result | str:
+    """The trial's result, or what it raised, in words: one failing trial does not stop a sweep."""
+    try:
+        return run_trial(config)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def run_here(trials: Sequence[GrowConfig]) -> Iterator[tuple[GrowConfig, Result | str]]:
+    """Run trials in turn in this process."""
+    for config in trials:
+        yield config, attempt(config)
+
+
+def run_locally(trials: Sequence[GrowConfig], workers: int) -> Iterator[tuple[GrowConfig, Result | str]]:
+    """Run trials over processes; those of a dead worker are run again.
+
+    Args:
+        trials: what to run.
+        workers: processes.
+
+    Yields:
+        Trial and outcome, as they end.
+
+    Raises:
+        Misuse: the processes died three times in a row without ending one trial.
+    """
+    left, deaths = dict.fromkeys(trials), 0
+    while left:
+        try:
+            for config, outcome in _one_pool(list(left), workers):
+                del left[config]
+                deaths = 0
+                yield config, outcome
+        except BrokenProcessPool as error:
+            deaths += 1
+            if deaths == RESTARTS:
+                raise Misuse(
+                    f"worker processes died {RESTARTS} times in a row, the last with {len(left)} trials left; "
+                    "use fewer --workers if memory ran out"
+                ) from error
+
+
+def _one_pool(trials: list[GrowConfig], workers: int) -> Iterator[tuple[GrowConfig, Result | str]]:
+    """Run trials in one pool, with no more handed out than keep its workers busy."""
+    waiting = iter(trials)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        running: dict[Future, GrowConfig] = {}
+        try:
+            while True:
+                for config in waiting:
+                    running[pool.submit(attempt, config)] = config
+                    if len(running) >= 4 * workers:
+                        break
+                if not running:
+                    return
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    outcome = done.result()
+                    yield running.pop(done), outcome
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
