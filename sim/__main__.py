@@ -149,7 +149,8 @@ def sweep(config: SweepConfig) -> int:
 
     check_sweep(config)
     plan = read_sweep(config.spec)
-    with counter(len(plan.trials), "trials") as advanced:
+    number = len(plan.cells()) * plan.seeds
+    with counter(number, "trials") as advanced:
         try:
             outcome = run_sweep(config, plan, advanced)
         except KeyboardInterrupt:
@@ -157,7 +158,7 @@ def sweep(config: SweepConfig) -> int:
             raise
     for failure in outcome.failures:
         print(f"failed: {failure}", file=sys.stderr)
-    print(f"{outcome.done} of {len(plan.trials)} trials, {outcome.ran} run now: {config.out / 'rows.parquet'}")
+    print(f"{outcome.done} of {number} trials, {outcome.ran} run now: {config.out / 'rows.parquet'}")
     return 1 if outcome.failures else 0
 
 

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 
 from sim.block import Block
 from sim.block_metric import BlockMetric, FixedMetric, GrowingMetric, Raised, own_blocks, tiles
-from sim.editor import Edit, Editor, EditorState, MetricForm
+from sim.editor import Edit, Editor, EditorState, MetricForm, check_keys
 from sim.engine import Row
 from sim.lowrank import LowRank, apply_delta
 from sim.memory import AheadKeys, AheadValues, LinearMemory
@@ -298,17 +298,12 @@ def check_form(rule: Editor, state: EditorState, weight: Float[Tensor, "m n"]) -
         )
 
 
-def check_keys(keys: Float[Tensor, "r n b"]) -> None:
-    """Raise Misuse where a key of the block is not finite or zero."""
-    norms = _norms(keys, -2)
-    if not torch.isfinite(norms).all():
-        raise Misuse("a key holds NaN or infinity; the model is already broken at this layer")
-    if not norms.all():
-        raise Misuse("a key is zero, so no write can reach its value; drop this request or edit another layer")
-
-
 def run_blocks(stream: BlockedStream, steps: int) -> Iterator[Columns]:
-    """The rows of `steps` writes, a block at a time; stops early once every trial has left the dtype's range."""
+    """The rows of `steps` writes, a block at a time; stops early once every trial has left the dtype's range.
+
+    A trial that left it has rows to the end of the last block, of which those after the first that is not finite say
+    nothing; see `whole_rows`. At the end the weight itself is measured.
+    """
     alive = np.ones(len(stream.generators), dtype=bool)
     while steps and alive.any():
         columns = stream.advance(min(stream.block, steps))
@@ -317,6 +312,13 @@ def run_blocks(stream: BlockedStream, steps: int) -> Iterator[Columns]:
         if stream.since_refresh and not (steps and alive.any()):
             columns["error"][:, -1] = stream.settle().cpu().numpy()
         yield columns
+
+
+def whole_rows(columns: Columns, trial: int) -> Columns:
+    """A trial's rows of a block, each column (t,): up to the first that is not finite, and that one."""
+    ended = np.flatnonzero(~columns["finite"][trial])
+    stop = int(ended[0]) + 1 if len(ended) else columns["finite"].shape[1]
+    return {name: values[trial, :stop] for name, values in columns.items()}
 
 
 def run_blocked(
@@ -337,9 +339,6 @@ def run_blocked(
     """
     stream = BlockedStream(rule, memory, [generator], batch=batch, block=block)
     for columns in run_blocks(stream, steps):
-        names = list(columns)
-        for values in zip(*(columns[name][0].tolist() for name in names), strict=True):
-            row = dict(zip(names, values, strict=True))
-            yield row
-            if not row["finite"]:
-                return
+        rows = whole_rows(columns, 0)
+        for values in zip(*(column.tolist() for column in rows.values()), strict=True):
+            yield dict(zip(rows, values, strict=True))

@@ -13,8 +13,8 @@ from theory.command import Misuse
 
 
 @dataclass(frozen=True)
-class GrowConfig:
-    """One Monte-Carlo experiment: a rule on a linear memory, repeated over seeds."""
+class Experiment:
+    """A rule on a linear memory under laws of keys and values."""
 
     rule: Literal["rome", "memit", "alphaedit"] = "rome"
     """The update rule."""
@@ -28,15 +28,11 @@ class GrowConfig:
     """Key dimension (columns of W)."""
     edits: int = 1000
     """Edits a seed."""
-    seeds: int = 16
-    """Independent repetitions; the intervals come from them alone."""
     clamp: float = 0.75
     """c = ‖δ‖/‖Wk‖, the relative shift that a solve asks for."""
     values: Literal["orthogonal", "isotropic", "turned", "free"] = "orthogonal"
     """Law of v: Wk + δ with δ across Wk; with δ in any direction; a turned Wk of the same mean square norm;
     or normal of norm about c, whatever Wk is."""
-    keys: Literal["gaussian", "unseen"] = "gaussian"
-    """Law of k: normal, or drawn from the null space of the current weight (needs m < n and --values free)."""
     anisotropy: float = 1.0
     """Largest over smallest eigenvalue of the keys' covariance (geometric spectrum, trace n)."""
     weighting: float | None = None
@@ -47,18 +43,28 @@ class GrowConfig:
     """Pilot solves a seed behind the anchor (1000 as published)."""
     batch: int = 1
     """Requests a write (rome: 1)."""
-    burn_in: int | None = None
-    """Edits left out of time averages; default: 8n, or half the edits where that is fewer."""
-    confidence: float = 0.95
-    """Level of the Student t intervals over seeds."""
+    block: int = 0
+    """Writes computed at once by the blocked engine, such as 128, whose norms follow T1; 0 is step by step."""
     seed: int = 0
     """The first seed; repetition i uses seed + i."""
     dtype: Literal["float64", "float32"] = "float64"
     """Arithmetic of the memory and the rule; norms are always taken in float64."""
     device: str = "cpu"
     """A torch device."""
-    block: int = 0
-    """Writes computed at once by the blocked engine, such as 128; 0 is step by step."""
+
+
+@dataclass(frozen=True)
+class GrowConfig(Experiment):
+    """One Monte-Carlo experiment: a rule on a linear memory, repeated over seeds."""
+
+    seeds: int = 16
+    """Independent repetitions; the intervals come from them alone."""
+    keys: Literal["gaussian", "unseen"] = "gaussian"
+    """Law of k: normal, or drawn from the null space of the current weight (needs m < n and --values free)."""
+    burn_in: int | None = None
+    """Edits left out of time averages; default: 8n, or half the edits where that is fewer."""
+    confidence: float = 0.95
+    """Level of the Student t intervals over seeds."""
 
     @property
     def lam(self) -> float:
@@ -112,45 +118,19 @@ class PhaseCommand:
 
 
 @dataclass(frozen=True)
-class StreamConfig:
+class StreamConfig(Experiment):
     """One long stream in blocks: rows in chunks, statistics as it runs; stop it and give the same command again."""
 
-    rule: Literal["rome", "memit", "alphaedit"] = "rome"
-    """The update rule."""
-    metric: Literal["identity", "covariance"] = "identity"
-    """The rule's C (rome, memit): the identity, or the covariance of the keys."""
-    anchor: bool = False
-    """Norm-Anchor Scaling, anchored on pilots of the unedited memory."""
     m: int = 768
-    """Value dimension."""
+    """Value dimension (rows of W)."""
     n: int = 3072
-    """Key dimension."""
+    """Key dimension (columns of W)."""
     edits: int = 20_000
     """Edits of the stream."""
-    clamp: float = 0.75
-    """c = ‖δ‖/‖Wk‖."""
-    values: Literal["orthogonal", "isotropic", "turned", "free"] = "orthogonal"
-    """Law of v, as in `grow`."""
-    anisotropy: float = 1.0
-    """Largest over smallest eigenvalue of the keys' covariance."""
-    weighting: float | None = None
-    """MEMIT's λ; default: n."""
-    ridge: float = 10.0
-    """AlphaEdit's L2; its projector here is P = I."""
-    pilots: int = 200
-    """Pilot solves behind the anchor."""
-    batch: int = 1
-    """Requests a write (rome: 1)."""
     block: int = 128
-    """Writes computed at once."""
+    """Writes computed at once; norms follow T1 and are measured on the weight itself every n edits."""
     save_every: int = 4096
     """Writes between two saved states."""
-    seed: int = 0
-    """Of weight, pilots and requests."""
-    dtype: Literal["float64", "float32"] = "float64"
-    """Arithmetic; norms follow T1 and are measured on the weight itself, in float64, every n edits."""
-    device: str = "cpu"
-    """A torch device."""
 
     @property
     def steps(self) -> int:
@@ -159,8 +139,7 @@ class StreamConfig:
 
     def grown(self) -> GrowConfig:
         """The same experiment in `grow`'s terms."""
-        shared = {option.name: getattr(self, option.name) for option in fields(self)}
-        return GrowConfig(**{name: value for name, value in shared.items() if name not in ("block", "save_every")})
+        return GrowConfig(**{option.name: getattr(self, option.name) for option in fields(Experiment)})
 
 
 @dataclass(frozen=True)
@@ -173,7 +152,7 @@ class StreamCommand:
     """The stream's folder."""
 
 
-BenchRule = Literal["rome", "memit", "rome_c", "memit_c", "memit_seq", "alphaedit", "rlsedit", "alphaedit_nas"]
+BenchRule = Literal["rome", "memit", "rome_c", "memit_c", "memit_seq", "alphaedit", "rlsedit"]
 
 
 @dataclass(frozen=True)
@@ -181,7 +160,7 @@ class BenchConfig:
     """Time an edit by the textbook loop, the step engine and the blocked engine; a process a row."""
 
     rules: tuple[BenchRule, ...] = ("rome", "memit", "rome_c", "memit_c", "memit_seq", "alphaedit", "rlsedit")
-    """Rules; "_c" has a covariance C, "alphaedit_nas" (P = I) is timed by the blocked engine alone."""
+    """Rules; "_c" has a covariance C, which the accumulating ones always have."""
     m: int = 768
     """Value dimension."""
     n: int = 3072

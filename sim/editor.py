@@ -322,7 +322,16 @@ def check_edit(edit: Edit, weight: Tensor) -> None:
         )
     if edit.values.dtype not in (torch.float32, torch.float64):
         raise Misuse(f"a rule solves in float32 or float64, not {edit.values.dtype}; cast keys and values first")
-    if not torch.isfinite(edit.keys).all():
+    check_keys(edit.keys)
+
+
+def check_keys(keys: Float[Tensor, "*r n u"]) -> None:
+    """Raise Misuse where a key, a column, is not finite or zero."""
+    norms = torch.linalg.vector_norm(keys, dim=-2)
+    if bool(((norms > 0) & torch.isfinite(norms)).all()):
+        return
+    # One pass has cleared every usual batch; a norm may also over- or underflow, so now the entries themselves.
+    if not torch.isfinite(keys).all():
         raise Misuse("a key holds NaN or infinity; the model is already broken at this layer")
-    if bool((edit.keys == 0).all(dim=0).any()):
+    if bool((keys == 0).all(dim=-2).any()):
         raise Misuse("a key is zero, so no write can reach its value; drop this request or edit another layer")

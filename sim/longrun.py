@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from sim.blocked import BlockedStream, Columns
+from sim.blocked import BlockedStream, Columns, run_blocks, whole_rows
 from sim.config import StreamConfig
 from sim.moments import Moments, merge_columns
 from sim.montecarlo import make_editor, make_memory
-from sim.results import claim_folder, finish, load_state, save_state
+from sim.results import claim_folder, finish, load_state, read_json, save_state
 from theory.files import write_atomically
 
 
@@ -47,31 +45,22 @@ def run_long(config: StreamConfig, folder: Path, advanced: Callable[[], None] = 
     """
     if claim_folder(folder, config) and (folder / "summary.json").exists():
         shutil.rmtree(folder / "chunks", ignore_errors=True)
-        return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        return read_json(folder / "summary.json")
     stream, anchor = make_stream(config)
     moments, finite, chunk = _resume(stream, folder)
     for _ in range(stream.step // config.block):
         advanced()
     pending: list[Columns] = []
-    while finite and stream.step < config.steps:
-        columns = stream.advance(min(config.block, config.steps - stream.step))
+    for columns in run_blocks(stream, config.steps - stream.step) if finite else ():
         finite = bool(columns["finite"].all())
-        if stream.since_refresh and not (finite and stream.step < config.steps):
-            columns["error"][:, -1] = stream.settle().cpu().numpy()
-        columns = {name: values[:, : _alive(columns)] for name, values in columns.items()}
-        moments = merge_columns(moments, columns)
-        pending.append(columns)
+        rows = whole_rows(columns, 0)
+        moments = merge_columns(moments, rows)
+        pending.append(rows)
         if len(pending) * config.block >= config.save_every or stream.step >= config.steps or not finite:
             _save(folder, stream, pending, moments, finite, chunk)
             pending, chunk = [], chunk + 1
         advanced()
     return _finish(config, folder, stream, moments, finite, anchor, chunk)
-
-
-def _alive(columns: Columns) -> int:
-    """How many of the block's rows there are: up to the first that is not finite, and that one."""
-    ended = np.flatnonzero(~columns["finite"][0])
-    return int(ended[0]) + 1 if len(ended) else columns["finite"].shape[1]
 
 
 def _chunk(folder: Path, index: int) -> Path:
@@ -87,7 +76,7 @@ def _save(
     chunk: int,
 ) -> None:
     """Write the rows since the last save, then the state that follows them."""
-    rows = pd.DataFrame({name: np.concatenate([block[name][0] for block in pending]) for name in sorted(pending[0])})
+    rows = pd.DataFrame({name: np.concatenate([block[name] for block in pending]) for name in sorted(pending[0])})
     _chunk(folder, chunk).parent.mkdir(exist_ok=True)
     write_atomically(_chunk(folder, chunk), lambda place: rows.to_parquet(place, index=False))
     facts = {"step": stream.step, "since_refresh": stream.since_refresh, "finite": finite, "chunks": chunk + 1}
@@ -119,7 +108,7 @@ def _finish(
     def join(place: Path) -> None:
         with pq.ParquetWriter(place, pq.read_schema(parts[0])) as writer:
             for part in parts:
-                writer.write_table(pa.table(pq.read_table(part)))
+                writer.write_table(pq.read_table(part))
 
     write_atomically(folder / "rows.parquet", join)
     summary = {

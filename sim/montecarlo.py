@@ -205,4 +205,4 @@ def relative_paths(paths: Sequence[Path]) -> NDArray[np.float64]:
 
 def worst_error(paths: Sequence[Path]) -> float:
     """The largest relative error of T1 over every finite write of every seed."""
-    return max(float(path.rows.loc[path.rows["finite"], "error"].max()) for path in paths)
+    return float(pd.concat([path.rows.loc[path.rows["finite"], "error"] for path in paths]).max())

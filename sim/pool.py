@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -60,7 +61,11 @@ def run_locally(trials: Sequence[GrowConfig], workers: int) -> Iterator[tuple[Gr
 def _one_pool(trials: list[GrowConfig], workers: int) -> Iterator[tuple[GrowConfig, Result | str]]:
     """Run trials in one pool, with no more handed out than keep its workers busy."""
     waiting = iter(trials)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    # Ctrl-C reaches every process of the terminal; the workers leave it to this one, which hands out no more.
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+    )
+    with pool:
         running: dict[Future, GrowConfig] = {}
         try:
             while True:

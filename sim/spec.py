@@ -34,15 +34,33 @@ class SweepConfig:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A parsed sweep.
+    """A grid of experiments times seeds.
 
     Attributes:
-        grid: the names that vary, in the file's order.
-        trials: one experiment a trial; its `seed` is its own.
+        seeds: repetitions a cell.
+        first_seed: the first trial's.
+        base: what all cells share.
+        grid: what varies, in the file's order.
     """
 
-    grid: tuple[str, ...]
-    trials: tuple[GrowConfig, ...]
+    seeds: int
+    first_seed: int
+    base: dict[str, Any]
+    grid: dict[str, list[Any]]
+
+    def cells(self) -> list[GrowConfig]:
+        """One experiment a cell; the last name of the grid varies fastest."""
+        settings = (dict(zip(self.grid, cell, strict=True)) for cell in itertools.product(*self.grid.values()))
+        return [GrowConfig(**self.base, **setting, seeds=2) for setting in settings]
+
+    def trials(self) -> list[GrowConfig]:
+        """One experiment a trial: repetitions within cells, and no two share a seed."""
+        cells = ((cell, self.first_seed + index * self.seeds) for index, cell in enumerate(self.cells()))
+        return [replace(cell, seed=first + i) for cell, first in cells for i in range(self.seeds)]
+
+    def varied(self, trial: GrowConfig) -> dict[str, Any]:
+        """What sets a trial's cell apart."""
+        return {name: getattr(trial, name) for name in self.grid}
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -52,7 +70,7 @@ def read_sweep(path: Path) -> Sweep:
         path: a TOML file with `seeds` (repetitions a cell), optionally `first_seed`, and tables [base] and [grid].
 
     Returns:
-        Its trials: cells in the grid's order, last name fastest, repetitions within a cell; no two share a seed.
+        The sweep, every cell of which can be run.
 
     Raises:
         Misuse: the file is no TOML, a key or option is unknown, a value has the wrong type or cannot be run.
@@ -74,18 +92,18 @@ def read_sweep(path: Path) -> Sweep:
             raise Misuse(f"{path}: [grid] {name} is {values!r}; give a list with at least one value")
         if len({repr(value) for value in values}) < len(values):
             raise Misuse(f"{path}: [grid] {name} names a value twice; list each once")
-    cells = list(itertools.product(*grid.values()))
-    trials = []
-    for index, cell in enumerate(cells):
-        chosen = base | dict(zip(grid, cell, strict=True))
-        typed = {name: _typed(path, name, value) for name, value in chosen.items()}
-        config = GrowConfig(**typed, seeds=2)
+    sweep = Sweep(
+        seeds,
+        first,
+        {name: _typed(path, name, value) for name, value in base.items()},
+        {name: [_typed(path, name, value) for value in values] for name, values in grid.items()},
+    )
+    for cell in sweep.cells():
         try:
-            check(config)
+            check(cell)
         except Misuse as error:
-            raise Misuse(f"{path}, cell {dict(zip(grid, cell, strict=True))}: {error}") from error
-        trials += [replace(config, seed=first + index * seeds + i) for i in range(seeds)]
-    return Sweep(tuple(grid), tuple(trials))
+            raise Misuse(f"{path}, cell {sweep.varied(cell)}: {error}") from error
+    return sweep
 
 
 def _whole(path: Path, content: dict[str, Any], name: str, least: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sim.config import GrowConfig
 from sim.pool import run_here, run_locally
-from sim.results import provenance, write_table
+from sim.results import claim_folder, provenance, write_table
 from sim.spec import Sweep, SweepConfig
 from sim.trials import Result, Store
 from theory.command import Misuse
@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         done: trials with a result.
-        ran: how many of them were run now.
+        ran: how many of them were run now and ended.
         failures: trials that raised, with what they raised.
     """
 
@@ -42,22 +42,21 @@ def run_sweep(config: SweepConfig, sweep: Sweep, advanced: Callable[[], None] = 
         a trial that raised has no row, stands in the summary, and is tried again by the next run.
 
     Raises:
-        Misuse: a stored trial is broken, or the workers cannot be had.
+        Misuse: the folder holds another sweep, a stored trial is broken, or the workers cannot be had.
     """
-    begun, store = time.monotonic(), Store(config.out / "trials")
+    claim_folder(config.out, sweep)
+    begun, store, trials = time.monotonic(), Store(config.out / "trials"), sweep.trials()
     results: dict[GrowConfig, Result] = {}
-    for trial in sweep.trials:
+    for trial in trials:
         found = store.find(trial)
         if found is not None:
             results[trial] = found
             advanced()
-    missing = [trial for trial in sweep.trials if trial not in results]
+    missing = [trial for trial in trials if trial not in results]
     failures = []
     for trial, outcome in _running(config, missing):
         if isinstance(outcome, str):
-            failures.append(
-                {"seed": trial.seed, **{name: getattr(trial, name) for name in sweep.grid}, "error": outcome}
-            )
+            failures.append({"seed": trial.seed, **sweep.varied(trial), "error": outcome})
         else:
             store.keep(trial, outcome)
             results[trial] = outcome
@@ -65,22 +64,17 @@ def run_sweep(config: SweepConfig, sweep: Sweep, advanced: Callable[[], None] = 
     if not results:
         raise Misuse(f"all {len(failures)} trials failed, the first with {failures[0]['error']}; mend the sweep")
     rows = [
-        {"trial": index, **varied(sweep, trial), **results[trial]}
-        for index, trial in enumerate(sweep.trials)
+        {"trial": index, **sweep.varied(trial), **results[trial]}
+        for index, trial in enumerate(trials)
         if trial in results
     ]
-    config.out.mkdir(parents=True, exist_ok=True)
+    ran = len(missing) - len(failures)
     write_table(config.out / "rows.parquet", rows)
     failures.sort(key=lambda failure: failure["seed"])
-    summary = {"trials": len(sweep.trials), "done": len(rows), "ran": len(missing), "failures": failures}
+    summary = {"trials": len(trials), "done": len(rows), "ran": ran, "failures": failures}
     seconds = {"seconds": round(time.monotonic() - begun, 3)}
     write_json(config.out / "summary.json", summary | seconds | {"provenance": provenance()})
-    return Outcome(len(rows), len(missing) - len(failures), tuple(failures))
-
-
-def varied(sweep: Sweep, trial: GrowConfig) -> dict[str, Any]:
-    """What sets a trial's cell apart."""
-    return {name: getattr(trial, name) for name in sweep.grid}
+    return Outcome(len(rows), ran, tuple(failures))
 
 
 def _running(config: SweepConfig, missing: Sequence[GrowConfig]) -> Iterator[tuple[GrowConfig, Result | str]]:

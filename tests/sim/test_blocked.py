@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from sim.block_metric import GrowingMetric
-from sim.blocked import BlockedStream, check_keys, run_blocked, run_blocks, why_not_blocked
-from sim.editor import Solver, Transform, chain, editor, stateless
+from sim.blocked import BlockedStream, run_blocked, run_blocks, why_not_blocked
+from sim.editor import Solver, Transform, chain, check_keys, editor, stateless
 from sim.engine import run_stream
 from sim.memory import (
     AheadKeys,
+    AheadValues,
     LinearMemory,
     draw_weight,
     free_values,
@@ -236,8 +237,26 @@ def test_transforms_by_request_treat_each_request_by_itself(name: str) -> None:
         torch.testing.assert_close(alone.values, whole.values[:, i : i + 1])
 
 
-def test_isotropic_keys_may_be_drawn_ahead() -> None:
-    law = isotropic_keys()
-    assert isinstance(law, AheadKeys)
-    weight = draw_weight(M, N, seeded(0))
-    torch.testing.assert_close(law(weight, 2, seeded(1)), law.place(law.noise(weight, 2, seeded(1))))
+def test_a_tiny_or_huge_key_is_no_broken_one() -> None:
+    """Their norms leave the range of float64; they themselves do not."""
+    check_keys(torch.full((4, 2), 1e-200, dtype=torch.float64))
+    check_keys(torch.full((4, 2), 1e200, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("law", [isotropic_keys(), gaussian_keys(covariance())])
+def test_keys_drawn_ahead_are_placed_column_by_column(law: AheadKeys) -> None:
+    """What a block rests on: its keys are those that one draw after another would give, whatever the weight holds."""
+    weight, ahead, alone = draw_weight(M, N, seeded(0)), seeded(1), seeded(1)
+    drawn = torch.cat([law.noise(weight, 1, ahead) for _ in range(4)], dim=1)
+    for column in law.place(drawn).split(1, dim=1):
+        torch.testing.assert_close(column, law(torch.full_like(weight, torch.nan), 1, alone))
+
+
+@pytest.mark.parametrize("law", [orthogonal_shift(0.5), isotropic_shift(0.5), turned_values(), free_values(1.0)])
+def test_values_drawn_ahead_are_placed_column_by_column(law: AheadValues) -> None:
+    readouts, ahead, alone = draw_weight(M, 4, seeded(0)), seeded(1), seeded(1)
+    drawn = torch.cat([law.noise(readouts[:, :1], ahead) for _ in range(4)], dim=1)
+    values = law.place(readouts, law.prepare(drawn))
+    for i in range(4):
+        at = slice(i, i + 1)
+        torch.testing.assert_close(values[:, at], law(readouts[:, at], alone))

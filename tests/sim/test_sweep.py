@@ -48,11 +48,11 @@ def config(folder: Path, out: str = "out", workers: int = 1) -> SweepConfig:
 
 def test_trials_are_the_grid_times_seeds_and_no_two_share_a_seed(tmp_path: Path) -> None:
     sweep = read_sweep(written(tmp_path))
-    assert sweep.grid == ("n", "clamp")
-    cells = [(trial.n, trial.clamp) for trial in sweep.trials]
+    assert list(sweep.grid) == ["n", "clamp"]
+    cells = [(trial.n, trial.clamp) for trial in sweep.trials()]
     assert cells == [(5, 0.5)] * 3 + [(5, 1.0)] * 3 + [(6, 0.5)] * 3 + [(6, 1.0)] * 3
-    assert [trial.seed for trial in sweep.trials] == list(range(12))
-    assert len(read_sweep(EXAMPLE).trials) == 576
+    assert [trial.seed for trial in sweep.trials()] == list(range(12))
+    assert len(read_sweep(EXAMPLE).trials()) == 576
 
 
 def test_a_row_says_what_its_trial_measured(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_row_says_what_its_trial_measured(tmp_path: Path) -> None:
     rows = pd.read_parquet(tmp_path / "out" / "rows.parquet")
     assert len(rows) == 12
     for index in (0, 11):
-        path, row = run_seed(plan.trials[index], 0).rows, rows.iloc[index]
+        path, row = run_seed(plan.trials()[index], 0).rows, rows.iloc[index]
         assert row["weight_norm_last"] == path["weight_norm_after"].iloc[-1]
         growth = np.log(path["norm_sq_after"].iloc[-1] / path["norm_sq"].iloc[0]) / 30
         np.testing.assert_allclose(row["exponent"], growth, rtol=1e-12)
@@ -75,7 +75,7 @@ def test_processes_give_the_same_bytes_and_a_re_run_does_only_what_is_missing(tm
     whole = (tmp_path / "out/rows.parquet").read_bytes()
     assert (tmp_path / "pool/rows.parquet").read_bytes() == whole
     store = Store(tmp_path / "pool" / "trials")
-    for trial in plan.trials[3:5]:
+    for trial in plan.trials()[3:5]:
         store.place(trial).unlink()
     (tmp_path / "pool" / "rows.parquet").unlink()
     assert run_sweep(config(tmp_path, "pool"), plan).ran == 2
@@ -109,11 +109,20 @@ def test_a_trial_that_overflows_is_data(tmp_path: Path) -> None:
     assert row["weight_norm_last"] is None or row["weight_norm_last"] > 1e100
 
 
+def test_another_sweeps_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
+    run_sweep(config(tmp_path), read_sweep(written(tmp_path)))
+    before = (tmp_path / "out/rows.parquet").read_bytes()
+    other = read_sweep(written(tmp_path, SPEC.replace("[5, 6]", "[7, 8]")))
+    with pytest.raises(Misuse, match="differs in grid"):
+        run_sweep(config(tmp_path), other)
+    assert (tmp_path / "out/rows.parquet").read_bytes() == before
+
+
 def test_a_stored_trial_under_anothers_name_is_noticed(tmp_path: Path) -> None:
     plan = read_sweep(written(tmp_path))
     run_sweep(config(tmp_path), plan)
     store = Store(tmp_path / "out" / "trials")
-    first, second = (store.place(trial) for trial in plan.trials[:2])
+    first, second = (store.place(trial) for trial in plan.trials()[:2])
     second.write_text(first.read_text())
     with pytest.raises(Misuse, match="another trial than its name says"):
         run_sweep(config(tmp_path), plan)
