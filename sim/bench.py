@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sim.blocked import BlockedStream, Columns, run_blocks
+from sim.block_rows import Columns
+from sim.blocked import BlockedStream, run_blocks
 from sim.config import BenchConfig
 from sim.editor import Editor, editor
 from sim.engine import run_stream
@@ -75,19 +76,15 @@ class _Drawn:
 
     def memory(self) -> LinearMemory:
         """A memory that is asked for the drawn requests, from the first on."""
-        at = {"key": 0, "value": 0}
+        keys, toward = iter(self.keys.split(1, dim=1)), iter(self.toward.split(1, dim=1))
 
         def towards(readouts: Tensor, directions: Tensor) -> Tensor:
             return torch.addcmul(readouts, directions, torch.linalg.vector_norm(readouts, dim=0), value=RATIO)
 
-        def taken(name: str, columns: Tensor) -> Tensor:
-            at[name] += 1
-            return columns[:, at[name] - 1 : at[name]]
-
         return LinearMemory(
             self.weight,
-            AheadKeys(lambda weight, batch, generator: taken("key", self.keys), lambda drawn: drawn),
-            AheadValues(lambda like, generator: taken("value", self.toward), towards),
+            AheadKeys(lambda weight, batch, generator: next(keys), lambda drawn: drawn),
+            AheadValues(lambda like, generator: next(toward), towards),
         )
 
 

@@ -20,8 +20,13 @@ class Block:
         keys: (r, n, b·u).
         noise: b prepared draws (p, r·u) of the law.
         readouts: (r, b·u, m), WK at the block's start; corrected in place.
-        cross: (r, b·u, b·u), (M_j k_j)ᵀk_i at [j, i].
-        gains: (r, b, u, u), T of every write.
+        reach: (r, b·u, b·u), what a unit of request j's residual adds to request i's read-out, at [i, j].
+        size: u, requests a write.
+
+    Attributes:
+        residuals: (r, b·u, m), V − WK of every write as asked.
+        solved: the values as solved, b columns (m, r·u).
+        transformed: whether a value transform has changed any of them.
     """
 
     def __init__(
@@ -33,58 +38,62 @@ class Block:
         keys: Float[Tensor, "r n b"],
         noise: list[Tensor],
         readouts: Float[Tensor, "r b m"],
-        cross: Float[Tensor, "r b b"],
-        gains: Float[Tensor, "r t u u"],
+        reach: Float[Tensor, "r b b"],
+        size: int,
     ) -> None:
         self.transform, self.state, self.law, self.weight = transform, state, law, weight
-        self.noise, self.gains, self.size = noise, gains, gains.shape[-1]
-        self.readouts, self.left, self.cross = readouts, torch.empty_like(readouts), cross.mT
-        u = self.size
-        self.readouts_at, self.left_at = readouts.split(u, dim=1), self.left.split(u, dim=1)
-        self.keys_at, self.gains_at = keys.split(u, dim=2), gains.mT.unbind(1)
-        self.single = u == 1 and len(keys) == 1
-        if self.single:
-            self.columns_at, self.keys_at = readouts[0].mT.split(1, dim=1), keys[0].split(1, dim=1)
-            self.next_at = cross[0].diagonal(1).unbind()
-        self.targets: list[Tensor] = []
+        self.keys, self.noise, self.size = keys, noise, size
+        self.readouts, self.residuals, self.reach = readouts, torch.empty_like(readouts), reach
         self.solved: list[Tensor] = []
+        self.transformed = False
 
-    def run(self, low: int, high: int) -> None:
-        """Steps low..high: the first half, its effect on the second half's read-outs, the second half."""
-        if high - low == 1:
-            self.edit(low)
-            return
-        middle, u = (low + high) // 2, self.size
-        self.run(low, middle)
-        if self.single and high - low == 2:
-            self.readouts_at[middle].addcmul_(self.left_at[low], self.next_at[low])
-            self.edit(middle)
-            return
-        first, second = slice(low * u, middle * u), slice(middle * u, high * u)
-        self.readouts[:, second].baddbmm_(self.cross[:, second, first], self.left[:, first])
-        self.run(middle, high)
+    def run(self) -> None:
+        """Every write in turn; after write t, the last h = (largest power of two in t) correct the h that follow."""
+        if len(self.keys) == 1:
+            self._run_alone()
+        else:
+            self._run_side_by_side()
 
-    def edit(self, step: int) -> None:
-        """One write: value, value transforms, left factor."""
-        at = self.readouts_at[step]
-        readouts = self.columns_at[step] if self.single else at.flatten(0, 1).mT
-        keys = self.keys_at[step] if self.single else self.keys_at[step].transpose(0, 1).flatten(1)
+    def _run_alone(self) -> None:
+        """One trial, whose vectors are columns in place."""
+        keys, readouts, residuals, reach = (p[0] for p in (self.keys, self.readouts, self.residuals, self.reach))
+        keys_at, readouts_at, residuals_at = (
+            part.split(self.size, dim=1) for part in (keys, readouts.mT, residuals.mT)
+        )
+        next_reach, steps = reach.diagonal(-1).unbind(), len(self.noise)
+        for step, residual in enumerate(residuals_at):
+            torch.sub(self._values(step, keys_at[step], readouts_at[step]), readouts_at[step], out=residual)
+            if self.size == 1 and step % 2 == 0 and step + 1 < steps:  # one column corrects one column
+                readouts_at[step + 1].addcmul_(residual, next_reach[step])
+            else:
+                past, to_come = self._spans(step + 1)
+                readouts[to_come].addmm_(reach[to_come, past], residuals[past])
+
+    def _run_side_by_side(self) -> None:
+        """Several trials, a write of each at once, gathered as one batch."""
+        u = self.size
+        columns = self.keys.split(u, dim=2), self.readouts.split(u, dim=1), self.residuals.split(u, dim=1)
+        for step, (keys, at, residuals) in enumerate(zip(*columns, strict=True)):
+            readouts = at.flatten(0, 1).mT
+            values = self._values(step, keys.transpose(0, 1).flatten(1), readouts)
+            residuals.copy_((values - readouts).mT.view_as(at))
+            past, to_come = self._spans(step + 1)
+            self.readouts[:, to_come].baddbmm_(self.reach[:, to_come, past], self.residuals[:, past])
+
+    def _spans(self, done: int) -> tuple[slice, slice]:
+        """After so many writes: the requests that now correct others, and those."""
+        u, span = self.size, done & -done
+        return slice((done - span) * u, done * u), slice(done * u, (done + span) * u)
+
+    def _values(self, step: int, keys: Float[Tensor, "n w"], readouts: Float[Tensor, "m w"]) -> Float[Tensor, "m w"]:
+        """One write's values as asked: solved, then transformed."""
         values = self.law.place(readouts, self.noise[step])
         edit, self.state = self.transform.update(Edit(keys, readouts, values), self.state, self.weight)
         self.solved.append(values)
-        self.targets.append(edit.values)
-        multiply = torch.matmul if self.size > 1 else torch.mul
-        multiply(self.gains_at[step], edit.residuals.mT.view_as(at), out=self.left_at[step])
-
-    def asked(self) -> Float[Tensor, "r b m"]:
-        """The values as written."""
-        return self._gathered(self.targets)
+        self.transformed |= edit.values is not values
+        return edit.values
 
     def solved_values(self) -> Float[Tensor, "r b m"]:
-        """The values as solved."""
-        return self._gathered(self.solved)
-
-    def _gathered(self, columns: list[Tensor]) -> Tensor:
-        trials, u = len(self.readouts), self.size
-        rows = torch.cat([column.mT for column in columns])
-        return rows.view(-1, trials, u, rows.shape[1]).transpose(0, 1).reshape(self.readouts.shape)
+        """The values before the value transforms."""
+        trials, rows = len(self.readouts), torch.cat([column.mT for column in self.solved])
+        return rows.view(-1, trials, self.size, rows.shape[1]).transpose(0, 1).reshape(self.readouts.shape)

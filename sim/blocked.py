@@ -6,27 +6,22 @@ keys' Gram matrix; the weight takes one update of rank b at its end, and its nor
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from sim.block import Block
 from sim.block_metric import BlockMetric, FixedMetric, GrowingMetric, Raised, own_blocks, tiles
+from sim.block_rows import Columns, Effects, Written, effects, whole_rows, write_rows
 from sim.editor import Edit, Editor, EditorState, MetricForm, check_keys
 from sim.engine import Row
 from sim.lowrank import LowRank, apply_delta
 from sim.memory import AheadKeys, AheadValues, LinearMemory
 from sim.state import flatten_state, restore_state
 from theory.command import Misuse
-
-Columns = dict[str, NDArray]
-"""A block's rows by column, each (r, t): trials by steps; the names are those of `run_stream`'s rows."""
 
 
 def why_not_blocked(rule: Editor, memory: LinearMemory, trials: int = 1) -> str | None:
@@ -124,6 +119,7 @@ class BlockedStream:
             generator.set_state(restore_state(generator.get_state(), tensors, f"generator.{i}"))
         self.step, self.since_refresh = step, since_refresh
 
+    @torch.inference_mode()
     def advance(self, steps: int) -> Columns:
         """Make the next `steps` writes (a block at most).
 
@@ -133,21 +129,19 @@ class BlockedStream:
         """
         keys, noise = self._draw(steps)
         raised = self.metric.raised(keys, self.batch)
-        readouts = keys.mT @ self.weight.mT
-        unseen = None if raised.seen is None else readouts - raised.seen.mT @ self.weight.mT
-        at_raised = None if raised.ridge is not None else raised.keys.mT @ self.weight.mT
-        own = tiles(raised.cross, self.batch)
+        gains = self.form.gain(tiles(raised.cross, self.batch))
         done = Block(
-            self.rule.values, self.state, self.values, self.weight[0],
-            keys, noise, readouts, raised.cross, self.form.gain(own),
+            self.rule.values, self.state, self.values, self.weight[0], keys, noise,
+            keys.mT @ self.weight.mT, _times_writes(raised.cross.mT, gains.mT), self.batch,
         )  # fmt: skip
-        done.run(0, steps)
+        done.run()
         self.state = done.state
-        self.weight.baddbmm_(done.left.mT, raised.keys.mT)
-        factors = self._factors(done, raised, own, unseen, at_raised)
-        columns = self._rows(done, own, factors)
-        self._carry(factors, columns)
+        written = self._written(done, keys, raised, gains)
+        self.weight.baddbmm_(written.left.flatten(1, 2).mT, raised.keys.mT)
+        did = effects(written, self.form.accumulates)
+        columns = self._numbered(write_rows(written, did, self.norm_sq, self.frobenius_sq))
         self.step += steps
+        self._carry(did, columns)
         return columns
 
     def _draw(self, steps: int) -> tuple[Float[Tensor, "r n b"], list[Tensor]]:
@@ -161,75 +155,44 @@ class BlockedStream:
         drawn = torch.cat(keys).view(len(self.weight), -1, self.weight.shape[2]).mT
         placed = self.keys.place(drawn)
         check_keys(placed)
-        by_step = noise if len(self.weight) == 1 else [part for i in range(steps) for part in noise[i::steps]]
-        prepared = self.values.prepare(torch.cat([part.mT for part in by_step]).mT)
-        return placed, list(prepared.split(self.batch * len(self.weight), dim=1))
+        if len(self.weight) > 1:  # a step's draws of all trials side by side
+            noise = [torch.cat(noise[i::steps], dim=1) for i in range(steps)]
+        return placed, self.values.prepared(noise)
 
-    def _factors(
-        self, done: Block, raised: Raised, own: Tensor, unseen: Tensor | None, at_raised: Tensor | None
-    ) -> _Factors:
-        """What every write did to the norms, from the block's factors alone."""
-        u, split = self.batch, (*own.shape[:2], self.batch, self.weight.shape[1])
-        left, readouts = done.left.view(split), done.readouts.view(split)
-        outer = left @ left.mT if u > 1 else torch.linalg.vecdot(left, left)[..., None]
-        seen = readouts if unseen is None else readouts - unseen.view(split)
-        cross = 2 * torch.linalg.vecdot(left, seen).sum(2).double()
-        square = (own * outer).sum((2, 3)).double()
-        if at_raised is None:
-            assert raised.ridge is not None
-            right = own / raised.ridge
-            along = cross / raised.ridge
-        else:
+    def _written(self, done: Block, keys: Tensor, raised: Raised, gains: Tensor) -> Written:
+        """The block's writes, before the weight takes them."""
+
+        def by_write(rows: Tensor) -> Tensor:
+            return rows.unflatten(1, (-1, self.batch))
+
+        readouts, residuals = by_write(done.readouts), by_write(done.residuals)
+        left = _times_writes(done.residuals.mT, gains).mT
+        own, along, seen = tiles(raised.cross, self.batch), None, readouts
+        if raised.seen is not None:  # no write reaches what W holds outside P
+            seen = readouts - by_write((keys - raised.seen).mT @ self.weight.mT)
+        if raised.ridge is None:
             gram = raised.keys.mT @ raised.keys
-            right = tiles(gram, u)
-            earlier = (gram - own_blocks(gram, u)).triu() if u > 1 else gram.triu(1)
-            at_writes = torch.baddbmm(at_raised, earlier.mT, done.left).view(split)
-            along = 2 * torch.linalg.vecdot(left, at_writes).sum(2).double()
-        delta_sq = (right * outer).sum((2, 3)).double().clamp_min(0)
-        moved = own.mT @ left if u > 1 else own * left
-        absorbed = (seen + moved).square().sum((2, 3)).double() if self.form.accumulates else torch.zeros_like(cross)
-        return _Factors(cross, square, along + delta_sq, delta_sq, absorbed, moved)
+            earlier = (gram - own_blocks(gram, self.batch)).triu()
+            along = by_write(torch.baddbmm(raised.keys.mT @ self.weight.mT, earlier.mT, left))
+            lengths = tiles(gram, self.batch)
+        else:
+            lengths = own / raised.ridge
+        solved = by_write(done.solved_values()) if done.transformed else None
+        return Written(own, gains, lengths, readouts, residuals, by_write(left), solved, seen, along, raised.ridge or 1)
 
-    def _rows(self, done: Block, own: Tensor, factors: _Factors) -> Columns:
-        """The block's rows."""
-        split = (*own.shape[:2], self.batch, self.weight.shape[1])
-        asked, readouts = done.asked().view(split), done.readouts.view(split)
-        solved = asked if all(map(operator.is_, done.solved, done.targets)) else done.solved_values().view(split)
-        residual = asked - readouts
-        predicted, weight_sq = factors.predicted, self.frobenius_sq[:, None] + _earlier_sum(factors.growth)
-        before = self.norm_sq[:, None] + _earlier_sum(predicted + factors.absorbed)
-        trials, steps = predicted.shape
-        number = torch.arange(self.step + 1, self.step + steps + 1).expand(trials, steps)
-        rows = {
-            "step": number,
-            "edits": number * self.batch,
-            "weight_norm": weight_sq.clamp_min(0).sqrt(),
-            "weight_norm_after": (weight_sq + factors.growth).clamp_min(0).sqrt(),
-            "readout_norm": _norms(readouts, 3).mean(2),
-            "value_norm": _norms(asked, 3).mean(2),
-            "delta_norm": factors.delta_sq.sqrt(),
-            "residual_after": _norms(residual - factors.moved, (2, 3)),
-            "s": own.diagonal(dim1=2, dim2=3).mean(2),
-            "eta": (done.gains @ own).diagonal(dim1=2, dim2=3).mean(2),
-            "predicted": predicted,
-            "scale": factors.scale,
-            "skipped": (~residual.any(3)).sum(2),
-            "finite": torch.isfinite(factors.delta_sq) & torch.isfinite(before + predicted),
-            "solved_norm": _norms(solved, 3).mean(2),
-            "residual_norm": _norms(residual, (2, 3)),
-            "norm_sq": before,
-            "norm_sq_after": before + predicted,
-            "change": predicted,
-        }
+    def _numbered(self, columns: Columns) -> Columns:
+        """The block's rows with the numbers of their writes, and no error measured yet."""
+        trials, steps = columns["finite"].shape
+        number = np.broadcast_to(np.arange(self.step + 1, self.step + steps + 1), (trials, steps))
         nowhere = np.full((trials, steps), np.nan)
-        return {name: column.cpu().numpy() for name, column in rows.items()} | {"error": nowhere}
+        return {"step": number, "edits": number * self.batch, **columns, "error": nowhere}
 
-    def _carry(self, factors: _Factors, columns: Columns) -> None:
+    def _carry(self, did: Effects, columns: Columns) -> None:
         """Carry the norms past the block; every n edits refresh the metric and measure the weight itself."""
-        self.norm_sq = self.norm_sq + (factors.predicted + factors.absorbed).sum(1)
-        self.frobenius_sq = self.frobenius_sq + factors.growth.sum(1)
-        self.scale = self.scale + (factors.scale + factors.absorbed).sum(1)
-        self.since_refresh += factors.predicted.shape[1] * self.batch
+        self.norm_sq = self.norm_sq + (did.predicted + did.absorbed).sum(1)
+        self.frobenius_sq = self.frobenius_sq + did.growth.sum(1)
+        self.scale = self.scale + (did.scale + did.absorbed).sum(1)
+        self.since_refresh += did.predicted.shape[1] * self.batch
         if self.since_refresh >= self.weight.shape[2]:
             columns["error"][:, -1] = self.settle().cpu().numpy()
 
@@ -242,43 +205,16 @@ class BlockedStream:
         return torch.where(scale > 0, gap / scale, gap)
 
 
-class _Factors(NamedTuple):
-    """What every write of a block did to the norms; each but `moved` is (r, t), in float64.
+def _times_writes(matrix: Float[Tensor, "r p b"], blocks: Float[Tensor, "r t u u"]) -> Float[Tensor, "r p b"]:
+    """The matrix times blockdiag(blocks).
 
-    Attributes:
-        cross: T1's 2 tr(L (WPK)ᵀ).
-        square: T1's tr(L H Lᵀ).
-        growth: the change of ‖W‖²_F.
-        delta_sq: ‖Δ‖²_F.
-        absorbed: what the absorbed keys add to ‖W‖²_{M⁻¹} after the write.
-        moved: (r, t, u, m), the change of each write's own read-outs.
+    >>> _times_writes(torch.ones(1, 1, 4), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]] * 2])).tolist()
+    [[[4.0, 6.0, 4.0, 6.0]]]
     """
-
-    cross: Tensor
-    square: Tensor
-    growth: Tensor
-    delta_sq: Tensor
-    absorbed: Tensor
-    moved: Tensor
-
-    @property
-    def predicted(self) -> Tensor:
-        """T1's right-hand side."""
-        return self.cross + self.square
-
-    @property
-    def scale(self) -> Tensor:
-        """The size of T1's two terms."""
-        return self.cross.abs() + self.square.abs()
-
-
-def _norms(vectors: Tensor, dim: int | tuple[int, ...]) -> Tensor:
-    return torch.linalg.vector_norm(vectors, dim=dim)
-
-
-def _earlier_sum(terms: Float[Tensor, "r t"]) -> Float[Tensor, "r t"]:
-    """Column i is the sum of the columns before it."""
-    return torch.nn.functional.pad(terms.cumsum(1)[:, :-1], (1, 0))
+    if blocks.shape[-1] == 1:
+        return matrix * blocks.flatten(1)[:, None]
+    columns = matrix.unflatten(2, (-1, blocks.shape[-1])).transpose(1, 2)
+    return (columns @ blocks).transpose(1, 2).flatten(2)
 
 
 def check_form(rule: Editor, state: EditorState, weight: Float[Tensor, "m n"]) -> None:
@@ -312,13 +248,6 @@ def run_blocks(stream: BlockedStream, steps: int) -> Iterator[Columns]:
         if stream.since_refresh and not (steps and alive.any()):
             columns["error"][:, -1] = stream.settle().cpu().numpy()
         yield columns
-
-
-def whole_rows(columns: Columns, trial: int) -> Columns:
-    """A trial's rows of a block, each column (t,): up to the first that is not finite, and that one."""
-    ended = np.flatnonzero(~columns["finite"][trial])
-    stop = int(ended[0]) + 1 if len(ended) else columns["finite"].shape[1]
-    return {name: values[trial, :stop] for name, values in columns.items()}
 
 
 def run_blocked(

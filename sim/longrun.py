@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import torch
 
-from sim.blocked import BlockedStream, Columns, run_blocks, whole_rows
+from sim.block_rows import Columns, whole_rows
+from sim.blocked import BlockedStream, run_blocks
 from sim.config import StreamConfig
 from sim.moments import Moments, merge_columns
 from sim.montecarlo import make_editor, make_memory

@@ -45,16 +45,24 @@ class AheadValues:
     Attributes:
         noise: (like (m, u), generator) -> (p, u) draws; only the shape, dtype and device of `like` count.
         place: (read-outs (m, u), prepared draws (p, u)) -> values (m, u), column by column.
-        prepare: draws (p, b) -> prepared draws (p, b), column by column: what needs no read-out, done for many at once.
+        prepare: draws (p, b) -> prepared draws (p, b), column by column: what needs no read-out, done for many at once;
+            None is as drawn.
     """
 
     noise: Callable[[Tensor, Generator], Tensor]
     place: Callable[[Tensor, Tensor], Tensor]
-    prepare: Callable[[Tensor], Tensor] = lambda drawn: drawn
+    prepare: Callable[[Tensor], Tensor] | None = None
 
     def __call__(self, readouts: Tensor, generator: Generator) -> Tensor:
         """Draw the values (m, u) asked of these read-outs."""
-        return self.place(readouts, self.prepare(self.noise(readouts, generator)))
+        return self.place(readouts, *self.prepared([self.noise(readouts, generator)]))
+
+    def prepared(self, drawn: Sequence[Tensor]) -> list[Tensor]:
+        """Draws (p, u), each of as many columns, as `place` takes them."""
+        if self.prepare is None:
+            return list(drawn)
+        columns = torch.cat([part.mT for part in drawn]).mT
+        return list(self.prepare(columns).split(drawn[0].shape[1], dim=1))
 
 
 @dataclass(frozen=True)
