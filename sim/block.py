@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -55,18 +57,22 @@ class Block:
             self._run_side_by_side()
 
     def _run_alone(self) -> None:
-        """One trial, whose vectors are columns in place."""
+        """One trial, whose vectors are columns in place; every lookup counts here, a write takes microseconds."""
         keys, readouts, residuals, reach = (p[0] for p in (self.keys, self.readouts, self.residuals, self.reach))
         keys_at, readouts_at, residuals_at = (
             part.split(self.size, dim=1) for part in (keys, readouts.mT, residuals.mT)
         )
-        next_reach, steps = reach.diagonal(-1).unbind(), len(self.noise)
-        for step, residual in enumerate(residuals_at):
-            torch.sub(self._values(step, keys_at[step], readouts_at[step]), readouts_at[step], out=residual)
-            if self.size == 1 and step % 2 == 0 and step + 1 < steps:  # one column corrects one column
+        single, last, next_reach = self.size == 1, len(self.noise) - 1, reach.diagonal(-1).unbind()
+        place, update = self.law.place, self.transform.update
+        for step, (key, readout, residual) in enumerate(zip(keys_at, readouts_at, residuals_at, strict=True)):
+            values = place(readout, self.noise[step])
+            edit, self.state = update(Edit(key, readout, values), self.state, self.weight)
+            self._keep(values, edit)
+            torch.sub(edit.values, readout, out=residual)
+            if single and step % 2 == 0 and step < last:  # one column corrects one column
                 readouts_at[step + 1].addcmul_(residual, next_reach[step])
             else:
-                past, to_come = self._spans(step + 1)
+                past, to_come = _spans(step + 1, self.size)
                 readouts[to_come].addmm_(reach[to_come, past], residuals[past])
 
     def _run_side_by_side(self) -> None:
@@ -75,25 +81,32 @@ class Block:
         columns = self.keys.split(u, dim=2), self.readouts.split(u, dim=1), self.residuals.split(u, dim=1)
         for step, (keys, at, residuals) in enumerate(zip(*columns, strict=True)):
             readouts = at.flatten(0, 1).mT
-            values = self._values(step, keys.transpose(0, 1).flatten(1), readouts)
-            residuals.copy_((values - readouts).mT.view_as(at))
-            past, to_come = self._spans(step + 1)
+            values = self.law.place(readouts, self.noise[step])
+            edit = Edit(keys.transpose(0, 1).flatten(1), readouts, values)
+            edit, self.state = self.transform.update(edit, self.state, self.weight)
+            self._keep(values, edit)
+            residuals.copy_(edit.residuals.mT.view_as(at))
+            past, to_come = _spans(step + 1, u)
             self.readouts[:, to_come].baddbmm_(self.reach[:, to_come, past], self.residuals[:, past])
 
-    def _spans(self, done: int) -> tuple[slice, slice]:
-        """After so many writes: the requests that now correct others, and those."""
-        u, span = self.size, done & -done
-        return slice((done - span) * u, done * u), slice(done * u, (done + span) * u)
-
-    def _values(self, step: int, keys: Float[Tensor, "n w"], readouts: Float[Tensor, "m w"]) -> Float[Tensor, "m w"]:
-        """One write's values as asked: solved, then transformed."""
-        values = self.law.place(readouts, self.noise[step])
-        edit, self.state = self.transform.update(Edit(keys, readouts, values), self.state, self.weight)
+    def _keep(self, values: Tensor, edit: Edit) -> None:
+        """Note a write's values as solved, and whether they were transformed."""
         self.solved.append(values)
-        self.transformed |= edit.values is not values
-        return edit.values
+        if edit.values is not values:
+            self.transformed = True
 
     def solved_values(self) -> Float[Tensor, "r b m"]:
         """The values before the value transforms."""
         trials, rows = len(self.readouts), torch.cat([column.mT for column in self.solved])
         return rows.view(-1, trials, self.size, rows.shape[1]).transpose(0, 1).reshape(self.readouts.shape)
+
+
+@cache
+def _spans(done: int, size: int) -> tuple[slice, slice]:
+    """After so many writes of `size` requests: those that now correct others, and those that are corrected.
+
+    >>> _spans(6, 1)
+    (slice(4, 6, None), slice(6, 8, None))
+    """
+    span = done & -done
+    return slice((done - span) * size, done * size), slice(done * size, (done + span) * size)

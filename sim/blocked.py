@@ -88,7 +88,7 @@ class BlockedStream:
     def audit(self) -> None:
         """Take both norms on the weight itself; T1 carries them on from here."""
         self.norm_sq = self.metric.norm_sq(self.weight)
-        self.frobenius_sq = torch.linalg.vector_norm(self.weight, dim=(1, 2), dtype=torch.float64).square()
+        self.frobenius_sq = torch.linalg.vector_norm(self.weight.flatten(1), dim=1, dtype=torch.float64).square()
         self.scale, self.since_refresh = torch.zeros_like(self.norm_sq), 0
 
     def tensors(self) -> dict[str, Tensor]:

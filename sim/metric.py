@@ -47,7 +47,7 @@ class Euclidean(NamedTuple):
 
     def norm_sq(self, weight: Float[Tensor, "m n"]) -> Float[Tensor, ""]:
         """ridge · ‖W‖²_F."""
-        return self.ridge * weight.square().sum()
+        return self.ridge * torch.linalg.vector_norm(weight).square()
 
 
 class Inverse(NamedTuple):

@@ -132,7 +132,7 @@ def test_trials_in_one_tensor_are_the_trials_alone(name: str) -> None:
 
 
 def test_a_planted_engine_without_corrections_inside_the_block_is_told_apart(monkeypatch) -> None:
-    monkeypatch.setattr("sim.blocked.Block._spans", lambda block, done: (slice(0, 0), slice(0, 0)))
+    monkeypatch.setattr("sim.block._spans", lambda done, size: (slice(0, 0), slice(0, 0)))
     stepped, blocked = both(editor(rome()), memory(), 40, block=8)
     with pytest.raises(AssertionError, match="weight_norm"):
         assert_same_rows(stepped, blocked)
