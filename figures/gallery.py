@@ -63,6 +63,13 @@ GALLERY = {
         "theory (lines) and simulation (points with 95 % intervals).",
         ("python -m sim phase --out {results}/phase",),
     ),
+    "scaling": Entry(
+        "scaling",
+        "Time an edit of the blocked engine against key dimension n, value dimension m, block size and trials in one "
+        "tensor: medians over repeats with their range, and the least-squares exponent with its 95 % interval over the "
+        "sizes that the line spans.",
+        ("python -m sim scaling --out {results}/scaling",),
+    ),
 }
 
 

@@ -30,6 +30,7 @@ COLUMNS = {
     "edit": {"step", "layer", "weight_norm", "weight_norm_after", "readout_norm", "value_norm", "key_norm"}
     | {"v0_norm", "solved_norm", "s", "eta"},
     "phase": {"clamp", "n", "measured", "low", "high", "predicted"},
+    "scaling": {"rule", "axis", "m", "n", "block", "trials", "repeat", "ms"},
 }
 
 
@@ -40,7 +41,8 @@ class Run:
     Attributes:
         name: its folder, relative to the results folder that was searched.
         folder: where it lies.
-        kind: "edit" for a sequential run on a model, "phase" for a sweep of growth rates, "other" for anything else.
+        kind: "edit" for a sequential run on a model, "phase" for a sweep of growth rates, "scaling" for timings of the
+            blocked engine, "other" for anything else.
         config: config.json.
         rows: rows.parquet.
         checkpoints: checkpoints.parquet; an empty frame where the run has none.
@@ -143,6 +145,8 @@ def _kind(config: Mapping[str, Any], rows: pd.DataFrame) -> str:
     """What a folder holds, by its config's `kind` or by fields that only that kind has."""
     if config.get("kind") == "phase" or COLUMNS["phase"] <= set(rows.columns):
         return "phase"
+    if COLUMNS["scaling"] <= set(rows.columns):
+        return "scaling"
     return "edit" if {"rule", "model", "data"} <= set(config) else "other"
 
 

@@ -13,11 +13,13 @@ from sim.config import (
     GrowCommand,
     GrowConfig,
     PhaseCommand,
+    ScalingCommand,
     StreamCommand,
     cells,
     check,
     check_bench,
     check_phase,
+    check_scaling,
     check_stream,
 )
 from sim.spec import SweepConfig
@@ -229,6 +231,26 @@ def bench(config: BenchConfig) -> int:
     return 0
 
 
+def scaling(command: ScalingCommand) -> int:
+    """Time every setting, print the exponents and write the rows."""
+    check_scaling(command.run)
+    config = command.run
+    from sim.results import claim_folder, finish
+    from sim.scaling import exponents, settings, time_setting
+
+    check_device(config.device)
+    claim_folder(command.out, config)
+    pairs = [(rule, setting) for rule in config.rules for setting in settings(config)]
+    rows = [row for pair in progress_bar(pairs, "settings") for row in time_setting(config, *pair)]
+    found = exponents(rows)
+    finish(command.out, {"seed": config.seed, "exponents": [one._asdict() for one in found]}, {"rows": rows})
+    for one in found:
+        mean, low, high = one.slope
+        print(f"{one.rule}: time an edit ~ {one.axis}^{mean:.2f} [{low:.2f}, {high:.2f}], {one.low} to {one.high}")
+    print(f"{len(rows)} timings: {command.out / 'rows.parquet'}")
+    return 0
+
+
 def main(args: list[str] | None = None) -> int:
     """Run `python -m sim`."""
     return dispatch(
@@ -239,6 +261,7 @@ def main(args: list[str] | None = None) -> int:
             "phase": (PhaseCommand, phase),
             "confront": (ConfrontCommand, confront),
             "bench": (BenchConfig, bench),
+            "scaling": (ScalingCommand, scaling),
             "stream": (StreamCommand, stream),
             "sweep": (SweepConfig, sweep),
         },

@@ -5,18 +5,19 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from sim.block_rows import Columns
 from sim.blocked import BlockedStream, run_blocks
 from sim.config import BenchConfig
 from sim.editor import Editor, editor
-from sim.engine import run_stream
+from sim.engine import Row, run_stream
 from sim.memory import AheadKeys, AheadValues, LinearMemory, draw_weight
 from sim.rules.alphaedit import alphaedit
 from sim.rules.memit import memit
@@ -65,8 +66,8 @@ def contest(name: str, n: int, dtype: torch.dtype, device: str, generator: Gener
     return Contest(editor(memit(covariance, weighting=float(n))), lambda: memit_write(covariance, float(n)))
 
 
-class _Drawn:
-    """Keys and directions drawn before the clock starts; every engine reads the same ones in turn."""
+class Drawn:
+    """Keys and directions drawn before the clock starts; every engine reads the same ones in turn, round and round."""
 
     def __init__(self, m: int, n: int, edits: int, generator: Generator, like: dict[str, Any]) -> None:
         self.keys = torch.randn(edits, n, generator=generator, **like).mT
@@ -74,9 +75,13 @@ class _Drawn:
         self.toward = (toward / torch.linalg.vector_norm(toward, dim=1, keepdim=True)).mT
         self.weight = draw_weight(m, n, generator, **like)
 
+    def few(self, edits: int) -> int:
+        """So many edits, or all that were drawn where those are fewer."""
+        return min(edits, self.keys.shape[1])
+
     def memory(self) -> LinearMemory:
         """A memory that is asked for the drawn requests, from the first on."""
-        keys, toward = iter(self.keys.split(1, dim=1)), iter(self.toward.split(1, dim=1))
+        keys, toward = cycle(self.keys.split(1, dim=1)), cycle(self.toward.split(1, dim=1))
 
         def towards(readouts: Tensor, directions: Tensor) -> Tensor:
             return torch.addcmul(readouts, directions, torch.linalg.vector_norm(readouts, dim=0), value=RATIO)
@@ -117,6 +122,23 @@ def block_products(weight: Tensor, keys: Tensor) -> Callable[[], None]:
     return products
 
 
+class Timed(NamedTuple):
+    """One engine's run.
+
+    Attributes:
+        seconds: an edit.
+        norms: ‖W‖_F after every edit.
+    """
+
+    seconds: float
+    norms: NDArray[np.float64]
+
+    def apart(self, other: Timed) -> float:
+        """The largest relative difference of two runs' norms over the edits that both made."""
+        few = min(len(self.norms), len(other.norms))
+        return float(np.abs(self.norms[:few] / other.norms[:few] - 1).max())
+
+
 def bench_row(config: BenchConfig, name: str, dtype: str) -> dict[str, object]:
     """Measure one rule in one dtype; every number is of this process alone.
 
@@ -124,68 +146,84 @@ def bench_row(config: BenchConfig, name: str, dtype: str) -> dict[str, object]:
         rule, m, n, dtype, device, block; textbook_ms, step_ms, blocked_ms, each an edit; ratio = textbook/blocked;
         matmul_fraction, the engine's rate of the products that C = I needs, over the rate of the machine's own products
         of the same shapes, which are timed between the engine's blocks;
-        peak_mib of the process (of the device's allocator on CUDA); max_rel_diff of ‖W‖_F to the step engine's.
+        peak_mib of the process until then (of the device's allocator on CUDA); max_rel_diff of the blocked engine's
+        ‖W‖_F to the step engine's and, in float64, to the textbook's, over step_edits and textbook_edits of them.
     """
     generator = Generator(config.device).manual_seed(config.seed)
     like = {"dtype": getattr(torch, dtype), "device": config.device}
     one = contest(name, config.n, like["dtype"], config.device, generator)
-    drawn = _Drawn(config.m, config.n, config.edits, generator, like)
-    few = min(config.edits, config.step_edits)
-    peak_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    warm = BlockedStream(one.rule, drawn.memory(), [generator], block=config.block)
-    list(run_blocks(warm, min(config.block, config.edits)))
-    del warm
-    running = run_blocks(BlockedStream(one.rule, drawn.memory(), [generator], block=config.block), config.edits)
+    drawn = Drawn(config.m, config.n, config.edits, generator, like)
+    peak_before = peak_mib("cpu")
+    blocked, product, columns = time_blocked(config, one.rule, drawn, generator)
+    peak = peak_mib(config.device)
+    step = time_step(config, one.rule, drawn, generator)
+    textbook = time_textbook(config, one.textbook, drawn)
+    of_machine, flops = product_flops(config)
+    # The textbook sums its norm in its own dtype, which in float32 says nothing of the weight's last digits.
+    others = (step, textbook) if dtype == "float64" else (step,)
+    return {
+        "rule": name, "m": config.m, "n": config.n, "dtype": dtype, "device": device_name(config.device),
+        "block": config.block, "textbook_ms": 1e3 * textbook.seconds, "step_ms": 1e3 * step.seconds,
+        "blocked_ms": 1e3 * blocked.seconds, "ratio": textbook.seconds / blocked.seconds,
+        "matmul_fraction": flops / blocked.seconds / (of_machine / product), "peak_mib": peak,
+        "max_rel_diff": max(blocked.apart(other) for other in others),
+        "edits": config.edits, "step_edits": len(step.norms), "textbook_edits": len(textbook.norms),
+        "products_ms": 1e3 * product, "products_gflops": of_machine / product / 1e9, "peak_before_mib": peak_before,
+        "finite": bool(columns["finite"].all()), "t1_error": float(np.nanmax(columns["error"])),
+    }  # fmt: skip
+
+
+def time_blocked(
+    config: BenchConfig, rule: Editor, drawn: Drawn, generator: Generator
+) -> tuple[Timed, float, dict[str, NDArray]]:
+    """The blocked engine, with the machine's own products between its blocks, so that both meet it in the same mood.
+
+    Returns:
+        The run, seconds an edit of the products alone, and the run's columns.
+    """
+    list(run_blocks(BlockedStream(rule, drawn.memory(), [generator], block=config.block), drawn.few(config.block)))
+    running = run_blocks(BlockedStream(rule, drawn.memory(), [generator], block=config.block), config.edits)
     products = block_products(drawn.weight, drawn.keys[:, : config.block])
     blocks: list[Columns] = []
     engine, alone = 0.0, []
-    # The products are timed between the blocks, so that both meet the machine in the same mood.
     while True:
         before = len(blocks)
         engine += timed(lambda: blocks.extend(islice(running, 1)), config.device)
         if len(blocks) == before:
             break
         alone.append(timed(products, config.device))
-    blocked, product = engine / config.edits, sum(alone) / len(alone) / min(config.block, config.edits)
-    of_machine, flops = product_flops(config)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    row: dict[str, object] = {
-        "rule": name, "m": config.m, "n": config.n, "dtype": dtype, "device": device_name(config.device),
-        "block": config.block, "textbook_ms": None, "step_ms": None, "blocked_ms": 1e3 * blocked, "ratio": None,
-        "matmul_fraction": flops / blocked / (of_machine / product), "peak_mib": peak / 1024, "max_rel_diff": None,
-        "edits": config.edits, "step_edits": few, "products_ms": 1e3 * product,
-        "products_gflops": of_machine / product / 1e9, "peak_before_mib": peak_before / 1024,
-        "threads": torch.get_num_threads(), "torch": torch.__version__,
-        "finite": all(bool(block["finite"].all()) for block in blocks),
-        "t1_error": float(np.nanmax(np.concatenate([block["error"][0] for block in blocks]))),
-    }  # fmt: skip
-    if config.device.startswith("cuda"):
-        row["peak_mib"] = torch.cuda.max_memory_allocated(config.device) / 2**20
-    norms = np.concatenate([block["weight_norm_after"][0] for block in blocks])
-    stepped: list[float] = []
-    step = timed(
-        lambda: stepped.extend(
-            float(line["weight_norm_after"]) for line in run_stream(one.rule, drawn.memory(), few, generator)
-        ),
-        config.device,
-    )
-    plain: list[float] = []
-    first, of_few = slice(0, 1), slice(0, few)
-    run_textbook(drawn.weight, drawn.keys[:, first], drawn.toward[:, first], RATIO, one.textbook())
-    write = one.textbook()
-    textbook = timed(
-        lambda: plain.extend(run_textbook(drawn.weight, drawn.keys[:, of_few], drawn.toward[:, of_few], RATIO, write)),
-        config.device,
-    )
-    # The textbook sums its norm in its own dtype, which in float32 says nothing of the weight's last digits.
-    others = (stepped, plain) if dtype == "float64" else (stepped,)
-    apart = max(float(np.abs(norms[:few] / np.array(other) - 1).max()) for other in others)
-    return row | {
-        "textbook_ms": 1e3 * textbook / few,
-        "step_ms": 1e3 * step / few,
-        "ratio": textbook / few / blocked,
-        "max_rel_diff": apart,
-    }
+    columns = {name: np.concatenate([block[name][0] for block in blocks]) for name in blocks[0]}
+    product = sum(alone) / len(alone) / drawn.few(config.block)
+    return Timed(engine / config.edits, columns["weight_norm_after"]), product, columns
+
+
+def time_step(config: BenchConfig, rule: Editor, drawn: Drawn, generator: Generator) -> Timed:
+    """The step engine."""
+    rows: list[Row] = []
+    few = drawn.few(config.step_edits)
+    seconds = timed(lambda: rows.extend(run_stream(rule, drawn.memory(), few, generator)), config.device)
+    return Timed(seconds / few, np.array([float(row["weight_norm_after"]) for row in rows]))
+
+
+def time_textbook(config: BenchConfig, textbook: Callable[[], Write], drawn: Drawn) -> Timed:
+    """The textbook loop, once its factors are there and one write has warmed it."""
+    few = drawn.few(config.step_edits if config.textbook_edits is None else config.textbook_edits)
+
+    def run(edits: int, write: Write) -> list[float]:
+        return run_textbook(drawn.weight, drawn.keys[:, :edits], drawn.toward[:, :edits], RATIO, write)
+
+    run(1, textbook())
+    norms: list[float] = []
+    write = textbook()
+    seconds = timed(lambda: norms.extend(run(few, write)), config.device)
+    return Timed(seconds / few, np.array(norms))
+
+
+def peak_mib(device: str) -> float:
+    """Peak memory so far: of the process, or on CUDA of the device's allocator."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def product_flops(config: BenchConfig) -> tuple[float, float]:

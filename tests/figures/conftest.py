@@ -93,3 +93,24 @@ def phase_run() -> MakeRun:
         return _write(folder, config, {"provenance": {"commit": "abc1234"}}, rows=pd.DataFrame(rows))
 
     return make
+
+
+@pytest.fixture
+def scaling_run() -> MakeRun:
+    """Makes the folder of timings: power laws of each size with noise between repeats."""
+
+    def make(folder: Path, powers: dict[str, float] | None = None) -> Path:
+        rng, laws = np.random.default_rng(9), powers or {"n": 1.0, "m": 0.8, "block": -0.7, "trials": -0.9}
+        base = {"m": 64, "n": 128, "block": 16, "trials": 1}
+        rows = [
+            base | {"rule": rule, "axis": axis, axis: size, "repeat": repeat}
+            | {"ms": 0.02 * factor * size**power * rng.lognormal(0, 0.05)}
+            for rule, factor in (("rome", 1.0), ("memit_seq", 4.0))
+            for axis, power in laws.items()
+            for size in (8, 16, 32, 64, 128)
+            for repeat in range(5)
+        ]  # fmt: skip
+        config = {"ns": [8, 16, 32, 64, 128], "seed": 3}
+        return _write(folder, config, {"provenance": {"commit": "abc1234"}}, rows=pd.DataFrame(rows))
+
+    return make

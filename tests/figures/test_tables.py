@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figures import growth_phase, log_norm, stream, values_against_norm
+from figures import growth_phase, log_norm, scaling, stream, values_against_norm
 from figures.results import WITH, WITHOUT, find_runs
 from theory.command import Misuse
 
@@ -189,6 +189,25 @@ def test_a_planted_error_in_a_sweep_is_refused(
         growth_phase.table(find_runs(tmp_path))
 
 
+def test_scaling_states_the_planted_exponents_as_a_fit_a_repeat_does(tmp_path: Path, scaling_run: MakeRun) -> None:
+    rows = pd.read_parquet(scaling_run(tmp_path / "s") / "rows.parquet")
+    df = scaling.table(find_runs(tmp_path))
+    assert len(df) == 2 * 4 * 5
+    for (rule, axis), part in df.groupby(["rule", "axis"]):
+        planted = {"n": 1.0, "m": 0.8, "block": -0.7, "trials": -0.9}[axis]
+        sizes = [32, 64, 128] if axis in ("n", "m") else [8, 16, 32]
+        assert part.loc[part["fitted"].notna(), "size"].tolist() == sizes
+        own = rows[(rows["rule"] == rule) & (rows["axis"] == axis) & rows[axis].isin(sizes)]
+        slopes = [np.polyfit(np.log(one[axis]), np.log(one["ms"]), 1)[0] for _, one in own.groupby("repeat")]
+        np.testing.assert_allclose(part["slope"], np.mean(slopes), rtol=1e-9)
+        assert abs(part["slope"].iloc[0] - planted) < 0.1
+        low, high = part["slope_low"].iloc[0], part["slope_high"].iloc[0]
+        np.testing.assert_allclose((high - low) / 2, 2.7764451 * np.std(slopes, ddof=1) / 5**0.5, rtol=1e-6)
+        first = rows[(rows["rule"] == rule) & (rows["axis"] == axis) & (rows[axis] == 8)]["ms"]
+        assert part["ms"].iloc[0] == first.median()
+        assert (part["low"].iloc[0], part["high"].iloc[0]) == (first.min(), first.max())
+
+
 def test_without_data_every_table_is_empty() -> None:
-    for module in (log_norm, values_against_norm, stream, growth_phase):
+    for module in (log_norm, values_against_norm, stream, growth_phase, scaling):
         assert module.table(()).empty
