@@ -25,7 +25,7 @@ def rows(power: float, axis: str, sizes: list[int], seed: int = 0) -> list[dict]
 
 
 @pytest.mark.parametrize(
-    ("axis", "power", "kept"), [("n", 1.0, (16, 64)), ("m", 2.0, (16, 64)), ("block", -1, (4, 16))]
+    ("axis", "power", "kept"), [("n", 1.0, (16, 64)), ("m", 2.0, (16, 64)), ("block", -1.0, (4, 16))]
 )
 def test_the_exponent_is_that_of_the_planted_law(axis: str, power: float, kept: tuple[int, int]) -> None:
     (found,) = exponents(rows(power, axis, [4, 8, 16, 32, 64]))
