@@ -74,6 +74,7 @@ def grow(command: GrowCommand) -> int:
     summary = {
         "quantities": [{name: only_finite(value) for name, value in asdict(row).items()} for row in table],
         "seeds_not_finite": broken,
+        "step_by_step": paths[0].stepwise,
         "seed": config.seed,
         "dtype": config.dtype,
         "device": config.device,
@@ -82,6 +83,8 @@ def grow(command: GrowCommand) -> int:
     rows = {"rows": step_table(config, paths), "seeds": seed_table(config, paths)}
     finish(command.out, summary, {name: records(frame) for name, frame in rows.items()})
     render(config, table, broken)
+    if paths[0].stepwise is not None:
+        print(f"step by step, not in blocks of {config.block}: {paths[0].stepwise}")
     return 0
 
 

@@ -6,7 +6,7 @@ keys' Gram matrix; the weight takes one update of rank b at its end, and its nor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from sim.block import Block
 from sim.block_metric import BlockMetric, FixedMetric, GrowingMetric, Raised, own_blocks, tiles
 from sim.block_rows import Columns, Effects, Written, effects, whole_rows, write_rows
 from sim.editor import Edit, Editor, EditorState, MetricForm, check_keys
-from sim.engine import Row
+from sim.engine import Row, run_stream
 from sim.lowrank import LowRank, apply_delta
 from sim.memory import AheadKeys, AheadValues, LinearMemory
 from sim.state import flatten_state, restore_state
@@ -271,3 +271,36 @@ def run_blocked(
         rows = whole_rows(columns, 0)
         for values in zip(*(column.tolist() for column in rows.values()), strict=True):
             yield dict(zip(rows, values, strict=True))
+
+
+def run_rows(
+    rule: Editor,
+    memory: LinearMemory,
+    steps: int,
+    generator: Generator,
+    *,
+    batch: int = 1,
+    block: int = 128,
+    told: Callable[[str], None],
+) -> Iterator[Row]:
+    """The rows of one stream: in blocks where it can be blocked, else step by step, and says so.
+
+    Args:
+        rule: the editor.
+        memory: where it starts.
+        steps: writes at most.
+        generator: draws keys and values.
+        batch: u, requests a write.
+        block: b, writes a block; 0 is step by step without a word.
+        told: called with the reason where the stream goes step by step although a block was asked for.
+
+    Returns:
+        One row a write; their columns are the same either way, but `error` stands at every write step by step and at
+        the writes where the weight was measured in blocks.
+    """
+    reason = why_not_blocked(rule, memory) if block else None
+    if reason is not None:
+        told(reason)
+    if block and reason is None:
+        return run_blocked(rule, memory, steps, generator, batch=batch, block=block)
+    return run_stream(rule, memory, steps, generator, batch=batch)

@@ -44,7 +44,8 @@ class Experiment:
     batch: int = 1
     """Requests a write (rome: 1)."""
     block: int = 0
-    """Writes computed at once by the blocked engine, such as 128, whose norms follow T1; 0 is step by step."""
+    """Writes computed at once by the blocked engine, such as 128, whose norms follow T1; 0 is step by step, as is a
+    stream that cannot be blocked, which says so."""
     seed: int = 0
     """The first seed; repetition i uses seed + i."""
     dtype: Literal["float64", "float32"] = "float64"
@@ -265,7 +266,6 @@ def check(config: GrowConfig) -> None:
     _demand(plain, "metric", config.metric, "alphaedit makes its own metric; leave it at identity")
     _demand(config.block >= 0, "block", config.block, "give 0 for step by step, or such as 128")
     if config.keys == "unseen":
-        _demand(config.block == 0, "block", config.block, "--keys unseen looks at the weight; leave it at 0")
         _demand(config.m < config.n, "m", config.m, f"--keys unseen needs m below --n {config.n}")
         _demand(config.values == "free", "values", config.values, "--keys unseen reads out zero; use --values free")
         _demand(config.anisotropy == 1, "anisotropy", config.anisotropy, "--keys unseen has no covariance; use 1")

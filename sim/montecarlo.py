@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from sim.anchor import PilotAnchor, pilot_anchor
-from sim.blocked import run_blocked
+from sim.blocked import run_rows
 from sim.config import GrowConfig
 from sim.editor import Editor, Solver, editor
-from sim.engine import run_stream
 from sim.memory import (
     KeyLaw,
     LinearMemory,
@@ -62,10 +61,12 @@ class Path(NamedTuple):
     Attributes:
         rows: one row a step, as `run_stream` yields them.
         anchor: the pilots' anchor, where the run had one.
+        stepwise: why it went step by step although blocks were asked for, or None.
     """
 
     rows: pd.DataFrame
     anchor: PilotAnchor | None
+    stepwise: str | None = None
 
 
 def student_interval(samples: Sequence[float] | NDArray[np.float64], confidence: float = 0.95) -> Interval:
@@ -145,11 +146,9 @@ def run_seed(config: GrowConfig, index: int) -> Path:
     memory = make_memory(config, generator)
     rule, pilot = make_editor(config, memory, generator)
     steps = math.ceil(config.edits / config.batch)
-    if config.block:
-        rows = run_blocked(rule, memory, steps, generator, batch=config.batch, block=config.block)
-    else:
-        rows = run_stream(rule, memory, steps, generator, batch=config.batch)
-    return Path(pd.DataFrame(list(rows)), pilot)
+    reasons: list[str] = []
+    rows = run_rows(rule, memory, steps, generator, batch=config.batch, block=config.block, told=reasons.append)
+    return Path(pd.DataFrame(list(rows)), pilot, *reasons)
 
 
 def run_seeds(config: GrowConfig, indices: Iterable[int] | None = None) -> list[Path]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 
 from sim.config import GrowConfig
 from sim.trials import Result, run_trial
@@ -58,14 +60,23 @@ def run_locally(trials: Sequence[GrowConfig], workers: int) -> Iterator[tuple[Gr
                 ) from error
 
 
+def follow_parent() -> None:
+    """In a worker: leave Ctrl-C to the parent, which hands out no more, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _one_pool(trials: list[GrowConfig], workers: int) -> Iterator[tuple[GrowConfig, Result | str]]:
     """Run trials in one pool, with no more handed out than keep its workers busy."""
     waiting = iter(trials)
-    # Ctrl-C reaches every process of the terminal; the workers leave it to this one, which hands out no more.
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
-    )
-    with pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=follow_parent) as pool:
         running: dict[Future, GrowConfig] = {}
         try:
             while True:

@@ -26,7 +26,8 @@ def run_trial(config: GrowConfig) -> Result:
 
     Returns:
         seed; steps and finite; anchor; ‖W‖_F and ‖W‖²_{M⁻¹}, first and last; factor, the mean of R'/R over the finite
-        writes; exponent, log(R_T/R_0)/T; error_worst of T1; skipped requests. A number that is not finite is None.
+        writes; exponent, log(R_T/R_0)/T; error_worst of T1; skipped requests; step_by_step, why blocks were not used
+        although asked for. A number that is not finite is None.
     """
     import torch
 
@@ -47,6 +48,7 @@ def run_trial(config: GrowConfig) -> Result:
         "exponent": float(exponents([kept], 0)[0]) if len(kept.rows) else math.nan,
         "error_worst": worst_error([path]),
         "skipped": int(path.rows["skipped"].sum()),
+        "step_by_step": path.stepwise,
     }
     return {name: only_finite(value) for name, value in result.items()}
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sim.block_metric import GrowingMetric
-from sim.blocked import BlockedStream, run_blocked, run_blocks, why_not_blocked
+from sim.blocked import BlockedStream, run_blocked, run_blocks, run_rows, why_not_blocked
 from sim.editor import Solver, Transform, chain, check_keys, editor, stateless
 from sim.engine import run_stream
 from sim.memory import (
@@ -200,6 +200,20 @@ def test_streams_that_cannot_be_blocked_say_why() -> None:
         list(run_blocked(editor(rome()), wide, 3, seeded(0), batch=2))
     with pytest.raises(Misuse, match="block is 0"):
         list(run_blocked(editor(rome()), wide, 3, seeded(0), block=0))
+
+
+def test_what_cannot_be_blocked_goes_step_by_step_and_says_why() -> None:
+    plain, world = editor(rome()), memory()
+    halved = editor(rome(), deltas=stateless(lambda delta, weight: delta._replace(left=delta.left / 2)))
+    for rule, words in ((plain, []), (halved, ["delta transform"])):
+        told: list[str] = []
+        rows = list(run_rows(rule, world, 9, seeded(3), block=4, told=told.append))
+        assert len(told) == len(words)
+        assert all(word in said for word, said in zip(words, told, strict=True))
+        assert_same_rows(pd.DataFrame(list(run_stream(rule, world, 9, seeded(3)))), pd.DataFrame(rows))
+    asked: list[str] = []
+    list(run_rows(halved, world, 3, seeded(3), block=0, told=asked.append))
+    assert not asked
 
 
 def test_a_rule_whose_write_is_not_its_form_is_refused() -> None:

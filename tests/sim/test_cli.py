@@ -96,7 +96,6 @@ def test_a_stream_that_overflows_is_reported_and_its_rows_kept(
         (["--burn-in", "40"], "must be below --edits 40"),
         (["--rule", "alphaedit", "--metric", "covariance"], "--metric is covariance"),
         (["--block", "-1"], "--block is -1"),
-        (["--keys", "unseen", "--values", "free", "--block", "8"], "looks at the weight"),
         (["--keys", "unseen"], "use --values free"),
         (["--keys", "unseen", "--values", "free", "--m", "5"], "needs m below --n 5"),
         (["--keys", "unseen", "--values", "free", "--anisotropy", "2"], "--anisotropy is 2"),
@@ -125,6 +124,18 @@ def test_an_unwritable_folder_ends_in_status_two(tmp_path: Path, capsys: pytest.
     (tmp_path / "file").write_text("mine")
     assert grow(tmp_path / "file" / "run") == 2
     assert "choose a folder you can write to" in capsys.readouterr().err
+
+
+def test_grow_goes_step_by_step_where_it_cannot_be_blocked_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--keys", "unseen", "--values", "free", "--n", "400"]
+    assert grow(tmp_path / "steps", *options) == 0
+    assert "step by step" not in capsys.readouterr().out
+    assert grow(tmp_path / "blocks", *options, "--block", "8") == 0
+    assert "step by step, not in blocks of 8: the law of keys looks at the weight" in capsys.readouterr().out
+    steps, blocks = (pd.read_parquet(tmp_path / name / "rows.parquet") for name in ("steps", "blocks"))
+    pd.testing.assert_frame_equal(steps, blocks)
 
 
 @pytest.mark.parametrize("rule", ["rome", "memit", "alphaedit"])

@@ -136,12 +136,18 @@ def test_a_trials_address_follows_config_and_code() -> None:
     assert len({address(one, "a"), address(one, "b"), address(replace(one, clamp=0.5), "a")}) == 3
 
 
+def children(pid: int) -> list[str]:
+    """The processes that a process has begun."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
 @pytest.mark.slow
-def test_sigkill_at_random_moments_changes_no_row(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are read from /proc")
+def test_sigkill_at_random_moments_changes_no_row_and_leaves_no_worker(tmp_path: Path) -> None:
     text = SPEC.replace("seeds = 3", "seeds = 60").replace("edits = 30", "edits = 60")
     place, draw = written(tmp_path, text), random.Random(0)
     run_sweep(config(tmp_path), read_sweep(written(tmp_path, text)))
-    line = [sys.executable, "-m", "sim", "sweep", str(place), "--out", str(tmp_path / "killed"), "--workers", "1"]
+    line = [sys.executable, "-m", "sim", "sweep", str(place), "--out", str(tmp_path / "killed"), "--workers", "2"]
     for kill in range(5):
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline, done = time.monotonic() + 60, len(list((tmp_path / "killed").glob("trials/*.json")))
@@ -150,8 +156,13 @@ def test_sigkill_at_random_moments_changes_no_row(tmp_path: Path) -> None:
                 break
             time.sleep(0.01)
         assert process.poll() is None, f"ended before kill {kill}"
+        below = children(process.pid)
         process.send_signal(signal.SIGKILL)
         process.wait()
+        assert len(below) >= 2
+        while any(Path(f"/proc/{child}").exists() for child in below):
+            assert time.monotonic() < deadline, f"a worker outlived kill {kill}"
+            time.sleep(0.01)
     subprocess.run(line, check=True, capture_output=True)
     assert (tmp_path / "killed/rows.parquet").read_bytes() == (tmp_path / "out/rows.parquet").read_bytes()
 
