@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from sim.block_rows import Columns
+from sim.block_rows import Columns, joined, whole_rows
 from sim.blocked import BlockedStream, run_blocks
 from sim.config import BenchConfig
 from sim.editor import Editor, editor
@@ -192,7 +192,7 @@ def time_blocked(
         if len(blocks) == before:
             break
         alone.append(timed(products, config.device))
-    columns = {name: np.concatenate([block[name][0] for block in blocks]) for name in blocks[0]}
+    columns = whole_rows(joined(blocks), 0)
     product = sum(alone) / len(alone) / drawn.few(config.block)
     return Timed(engine / config.edits, columns["weight_norm_after"]), product, columns
 

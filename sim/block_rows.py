@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -126,6 +127,12 @@ def write_rows(
         "change": done.predicted,
     }
     return {name: column.cpu().numpy() for name, column in columns.items()}
+
+
+def joined(blocks: Iterable[Columns]) -> Columns:
+    """The rows of blocks that follow each other, as one block's."""
+    parts = list(blocks)
+    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
 
 def whole_rows(columns: Columns, trial: int) -> Columns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from sim.anchor import PilotAnchor, pilot_anchor
-from sim.blocked import run_rows
+from sim.block_rows import joined, whole_rows
+from sim.blocked import BlockedStream, run_blocks, run_rows, why_not_blocked
 from sim.config import GrowConfig
 from sim.editor import Editor, Solver, editor
 from sim.memory import (
@@ -35,6 +37,9 @@ from sim.rules.memit import memit
 from sim.rules.rome import rome
 from sim.values.anchor_norm import anchor_norm
 from theory.command import Misuse
+
+TOGETHER = 2**22
+"""How many numbers the weights, or the metrics, of repetitions in one tensor may hold."""
 
 
 class Interval(NamedTuple):
@@ -152,7 +157,7 @@ def run_seed(config: GrowConfig, index: int) -> Path:
 
 
 def run_seeds(config: GrowConfig, indices: Iterable[int] | None = None) -> list[Path]:
-    """Run the repetitions of an experiment in turn.
+    """Run the repetitions of an experiment: in blocks, small ones share a tensor; else in turn.
 
     Args:
         config: the experiment.
@@ -161,7 +166,24 @@ def run_seeds(config: GrowConfig, indices: Iterable[int] | None = None) -> list[
     Returns:
         One path a repetition.
     """
-    return [run_seed(config, index) for index in (range(config.seeds) if indices is None else indices)]
+    left = iter(range(config.seeds) if indices is None else indices)
+    if not config.block or config.anchor:  # each repetition has an anchor of its own
+        return [run_seed(config, index) for index in left]
+    size = max(1, TOGETHER // (config.n * max(config.m, config.n)))
+    return [path for some in iter(lambda: list(islice(left, size)), []) for path in run_together(config, some)]
+
+
+def run_together(config: GrowConfig, indices: Sequence[int]) -> list[Path]:
+    """Run repetitions in one tensor, in blocks; each draws what it draws alone."""
+    generators = [torch.Generator(config.device).manual_seed(config.seed + index) for index in indices]
+    memories = [make_memory(config, generator) for generator in generators]
+    rule, _ = make_editor(config, memories[0], generators[0])
+    if why_not_blocked(rule, memories[0], len(indices)) is not None:
+        return [run_seed(config, index) for index in indices]
+    weights = torch.stack([memory.weight for memory in memories])
+    stream = BlockedStream(rule, memories[0], generators, batch=config.batch, block=config.block, weights=weights)
+    columns = joined(run_blocks(stream, math.ceil(config.edits / config.batch)))
+    return [Path(pd.DataFrame(whole_rows(columns, trial)), None) for trial in range(len(indices))]
 
 
 def finite_paths(paths: Iterable[Path]) -> list[Path]:

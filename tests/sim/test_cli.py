@@ -138,10 +138,11 @@ def test_grow_goes_step_by_step_where_it_cannot_be_blocked_and_says_so(
     pd.testing.assert_frame_equal(steps, blocks)
 
 
+@pytest.mark.parametrize("anchor", ["--anchor", "--no-anchor"])
 @pytest.mark.parametrize("rule", ["rome", "memit", "alphaedit"])
-def test_grow_in_blocks_measures_what_it_measures_step_by_step(tmp_path: Path, rule: str) -> None:
-    assert grow(tmp_path / "steps", "--rule", rule, "--anchor") == 0
-    assert grow(tmp_path / "blocks", "--rule", rule, "--anchor", "--block", "7") == 0
+def test_grow_in_blocks_measures_what_it_measures_step_by_step(tmp_path: Path, rule: str, anchor: str) -> None:
+    assert grow(tmp_path / "steps", "--rule", rule, anchor) == 0
+    assert grow(tmp_path / "blocks", "--rule", rule, anchor, "--block", "7") == 0
     steps, blocks = (pd.read_parquet(tmp_path / name / "rows.parquet") for name in ("steps", "blocks"))
     for name in ("weight_norm_median", "norm_sq_after", "value_norm", "eta", "seeds"):
         np.testing.assert_allclose(blocks[name], steps[name], rtol=1e-10)

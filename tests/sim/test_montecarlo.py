@@ -220,3 +220,24 @@ def test_repetition_i_draws_from_the_seed_plus_i() -> None:
         memory = make_memory(config, torch.Generator().manual_seed(5 + index))
         drawn = run_seed(config, index).rows["weight_norm"].iloc[0]
         assert drawn == pytest.approx(float(memory.weight.norm()), rel=1e-12)
+
+
+@pytest.mark.parametrize("room", [1, 2**22])
+@pytest.mark.parametrize("rule", ["rome", "memit", "alphaedit"])
+def test_repetitions_in_one_tensor_are_the_repetitions_alone(
+    monkeypatch: pytest.MonkeyPatch, rule: str, room: int
+) -> None:
+    monkeypatch.setattr("sim.montecarlo.TOGETHER", room)
+    config = GrowConfig(rule=rule, m=4, n=6, edits=45, seeds=5, block=8)
+    for index, path in enumerate(run_seeds(config)):
+        alone = run_seed(replace(config, block=0), index).rows
+        assert len(path.rows) == len(alone)
+        for name in ("weight_norm_after", "norm_sq_after", "value_norm", "eta", "edits"):
+            np.testing.assert_allclose(path.rows[name], alone[name], rtol=1e-10)
+
+
+def test_repetitions_that_overflow_end_where_they_end_alone() -> None:
+    config = GrowConfig(m=4, n=5, edits=200, clamp=1e30, seeds=4, block=8)
+    together = [len(path.rows) for path in run_seeds(config)]
+    assert together == [len(run_seed(replace(config, block=0), index).rows) for index in range(4)]
+    assert max(together) < 200
