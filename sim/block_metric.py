@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sim.metric import Euclidean, Inverse, Metric, Projected, in_float64, inverse_metric
+from sim.growing import Growing
+from sim.metric import Euclidean, Metric, Projected, in_float64, inverse_metric
 from theory.command import Misuse
 
 
@@ -84,10 +85,11 @@ class GrowingMetric:
     """
 
     def __init__(self, metric: Metric, trials: int) -> None:
-        if not isinstance(metric, Inverse | Projected):
-            raise Misuse(f"a metric that grows is an Inverse or a Projected one, not {type(metric).__name__}")
+        inner = metric.inner if isinstance(metric, Projected) else metric
+        if not isinstance(inner, Growing):
+            raise Misuse(f"a metric that grows is a Growing one, also inside a projector, not {type(inner).__name__}")
         self.basis: Tensor | None = None
-        matrix = (metric.inner if isinstance(metric, Projected) else metric).matrix
+        matrix = inner.total()
         if isinstance(metric, Projected) and metric.basis.shape[0] == metric.basis.shape[1]:
             matrix = metric.basis @ matrix @ metric.basis.mT  # P = I: the same metric without a change of basis
         elif isinstance(metric, Projected):

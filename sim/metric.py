@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from theory.command import Misuse
+
+if TYPE_CHECKING:
+    from sim.growing import Growing
 
 
 @runtime_checkable
@@ -81,11 +84,11 @@ class Projected(NamedTuple):
 
     Attributes:
         basis: U, orthonormal columns that span range(P).
-        inner: the inverse metric on that range, with matrix B (p, p).
+        inner: the metric B⁻¹ (p, p) on that range.
     """
 
     basis: Float[Tensor, "n p"]
-    inner: Inverse
+    inner: Inverse | Growing
 
     def times(self, keys: Float[Tensor, "*r n u"]) -> Float[Tensor, "*r n u"]:
         """U B⁻¹ Uᵀ K."""

@@ -265,7 +265,7 @@ def measured_power(n: int, ridge: float, c: float, edits: int, seed: int) -> flo
         delta, state, _ = step(rule, memory.request(weight, 1, generator), state, weight)
         weight = apply_delta(weight, delta)
     metric = rule.metric(state)
-    volume = torch.logdet(metric.inner.matrix / ridge)  # type: ignore[attr-defined]
+    volume = torch.logdet(metric.inner.total() / ridge)  # type: ignore[attr-defined]
     return float(torch.log(metric.norm_sq(weight) / start) / volume)
 
 

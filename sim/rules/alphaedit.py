@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sim.editor import Edit, Gain, MetricForm, Solver
+from sim.growing import Growing, growing
 from sim.lowrank import LowRank
 from sim.metric import Projected, inverse_metric
 from sim.rules.metric_write import metric_write, soft
@@ -105,14 +106,14 @@ def alphaedit(basis: Float[Tensor, "n p"], *, ridge: float = 10.0) -> Solver:
         raise Misuse("alphaedit's basis has columns that are not orthonormal; take it from null_space(C)")
 
     def init(weight: Tensor) -> Projected:
-        return Projected(basis, inverse_metric(ridge * eye, "AlphaEdit's B"))
+        return Projected(basis, growing(inverse_metric(ridge * eye, "AlphaEdit's B")))
 
     def solve(edit: Edit, state: Projected, weight: Tensor) -> tuple[LowRank, Gain, Projected]:
         delta, gain = metric_write(edit, state, soft, weight)
         return delta, gain, state
 
     def absorb(keys: Tensor, state: Projected) -> Projected:
-        inside = basis.mT @ keys
-        return Projected(basis, inverse_metric(state.inner.matrix + inside @ inside.mT, "AlphaEdit's B"))
+        assert isinstance(state.inner, Growing)
+        return state._replace(inner=state.inner.joined(basis.mT @ keys, "AlphaEdit's B"))
 
     return Solver(init, solve, absorb, lambda state: state, MetricForm(soft, accumulates=True))

@@ -15,6 +15,7 @@ from sim.block_metric import GrowingMetric
 from sim.blocked import BlockedStream, run_blocked, run_blocks, run_rows, why_not_blocked
 from sim.editor import Solver, Transform, chain, check_keys, editor, stateless
 from sim.engine import run_stream
+from sim.growing import growing
 from sim.memory import (
     AheadKeys,
     AheadValues,
@@ -172,7 +173,7 @@ def narrowed(noise):
 
 
 def test_a_growing_metric_is_the_inverse_of_its_matrix_and_does_not_drift() -> None:
-    metric = GrowingMetric(inverse_metric(torch.eye(N, dtype=torch.float64)), 1)
+    metric = GrowingMetric(growing(inverse_metric(torch.eye(N, dtype=torch.float64))), 1)
     keys = torch.randn(1, N, 4000, generator=seeded(2), dtype=torch.float64)
     for block in keys.split(50, dim=2):
         metric.raised(block, 1)
