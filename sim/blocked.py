@@ -30,6 +30,8 @@ def why_not_blocked(rule: Editor, memory: LinearMemory, trials: int = 1) -> str 
         return "the rule is no metric write, or a delta transform needs each delta"
     if not isinstance(memory.keys, AheadKeys):
         return "the law of keys looks at the weight"
+    if memory.original:
+        return "values are solved on the original weight"
     if not isinstance(memory.values, AheadValues):
         return "the law of values does not say what it draws ahead of the read-out"
     if trials > 1 and not rule.values.by_request:

@@ -105,7 +105,7 @@ class Solver(NamedTuple):
     """
 
     init: Callable[[Tensor], State]
-    solve: Callable[[Edit, State, Tensor], tuple[LowRank, Gain, State]]
+    solve: Callable[[Edit, State, Tensor], tuple[Delta, Gain, State]]
     absorb: Callable[[Tensor, State], State]
     metric: Callable[[State], Metric]
     form: MetricForm | None = None

@@ -39,6 +39,16 @@ class LowRank(NamedTuple):
 Delta = LowRank | Tensor
 
 
+def dense(delta: Delta) -> Float[Tensor, "m n"]:
+    """A delta as a matrix."""
+    return delta.dense() if isinstance(delta, LowRank) else delta
+
+
+def scaled(delta: Delta, factor: Float[Tensor, ""] | float) -> Delta:
+    """factor · Δ, in the form that Δ has."""
+    return LowRank(factor * delta.left, delta.right) if isinstance(delta, LowRank) else factor * delta
+
+
 def delta_norm(delta: Delta) -> Float[Tensor, ""]:
     """‖Δ‖_F of a factored or dense delta."""
     return delta.norm() if isinstance(delta, LowRank) else frobenius(delta)
@@ -46,8 +56,8 @@ def delta_norm(delta: Delta) -> Float[Tensor, ""]:
 
 def apply_delta(weight: Float[Tensor, "m n"], delta: Delta) -> Float[Tensor, "m n"]:
     """W + Δ as a new tensor of W's dtype; the sum is formed in the wider of the two dtypes."""
-    dense = delta.dense() if isinstance(delta, LowRank) else delta
-    return (weight.to(torch.promote_types(weight.dtype, dense.dtype)) + dense).to(weight.dtype)
+    full = dense(delta)
+    return (weight.to(torch.promote_types(weight.dtype, full.dtype)) + full).to(weight.dtype)
 
 
 def frobenius(matrix: Float[Tensor, "m n"]) -> Float[Tensor, ""]:

@@ -73,17 +73,19 @@ class LinearMemory:
         weight: W (m, n) before any edit; nothing here writes it.
         keys: the law of keys.
         values: the law of solved values, given the read-outs Wk.
+        original: solve values on the weight before any edit, as NSE does: the law is given W_0k.
     """
 
     weight: Float[Tensor, "m n"]
     keys: KeyLaw
     values: ValueLaw
+    original: bool = False
 
     def request(self, weight: Float[Tensor, "m n"], batch: int, generator: Generator) -> Edit:
         """Draw u = `batch` requests of the memory in the state `weight` (m, n)."""
         keys = self.keys(weight, batch, generator)
         readouts = weight @ keys
-        return Edit(keys, readouts, self.values(readouts, generator))
+        return Edit(keys, readouts, self.values(self.weight @ keys if self.original else readouts, generator))
 
 
 def draw_weight(

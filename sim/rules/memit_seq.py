@@ -29,9 +29,9 @@ def memit_seq(covariance: Float[Tensor, "n n"], *, weighting: float = 15000.0) -
     Source: AlphaEdit, `memit/memit_seq_main.py`, with one key of the bare prompt throughout.
 
     >>> import torch
-    >>> solver = memit_seq(torch.eye(2), weighting=2.0)
+    >>> solver = memit_seq(torch.eye(2), weighting=4.0)
     >>> solver.metric(solver.init(torch.zeros(1, 2))).times(torch.ones(2, 1)).flatten().tolist()
-    [0.5, 0.5]
+    [0.25, 0.25]
     """
     if not weighting > 0:
         raise Misuse(f"memit_seq's weighting λ is {weighting}; it must be positive, such as 15000")

@@ -1,0 +1,88 @@
+"""PRUNE: the singular values of W_n − W_0 are compressed to the size of W_0's largest."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sim.editor import Transform
+from sim.lowrank import Delta, apply_delta, dense
+from theory.command import Misuse
+
+
+class Start(NamedTuple):
+    """What PRUNE compares with.
+
+    Attributes:
+        weight: W_0.
+        largest: s = ‖W_0‖₂.
+    """
+
+    weight: Float[Tensor, "m n"]
+    largest: Float[Tensor, ""]
+
+
+def pruned(
+    weight: Float[Tensor, "m n"], start: Float[Tensor, "m n"], *, base: float = math.e, doubled: bool = False
+) -> Float[Tensor, "m n"]:
+    """A weight after PRUNE, which is applied once, when all edits are done.
+
+        W_n − W_0 = UΣVᵀ,   W ← W_0 + U F(Σ) Vᵀ,   F(σ) = σ for σ < s, else s + log_b(σ/s),   s = ‖W_0‖₂
+
+    Args:
+        weight: W_n.
+        start: W_0.
+        base: b > 1; e, 2, 1.5 or 1.2 as released.
+        doubled: as ported into AlphaEdit's and NAS's code, W_n + U F(Σ) Vᵀ, which adds the update a second time.
+
+    Returns:
+        The pruned weight.
+
+    Raises:
+        Misuse: the base is not above 1.
+
+    Source: mjy1111/PRUNE, `easyeditor/editors/bi_editor_loadw.py`; the port is AlphaEdit's `experiments/evaluate.py`.
+
+    >>> pruned(torch.diag(torch.tensor([5.0, 1.0])), torch.eye(2), base=2.0).diagonal().tolist()
+    [4.0, 1.0]
+    """
+    if not base > 1:
+        raise Misuse(f"PRUNE's base is {base}; it must be above 1, such as e or 1.2")
+    largest = torch.linalg.matrix_norm(start, 2)
+    left, sizes, right = torch.linalg.svd(weight - start, full_matrices=False)
+    over = largest + (sizes / largest).clamp_min(1).log() / math.log(base)
+    return (weight if doubled else start) + left * torch.where(sizes < largest, sizes, over) @ right
+
+
+def prune(*, base: float = math.e) -> Transform[Delta]:
+    """PRUNE after every write.
+
+        Δ ← W_0 + F(W + Δ − W_0) − W
+
+    Args:
+        base: b > 1.
+
+    Returns:
+        The transform; its updates are dense, its state is W_0. Published PRUNE acts once, at the end: see `pruned`.
+
+    Raises:
+        Misuse: the base is not above 1.
+
+    Source: as `pruned`; T4.prune_every_step.
+    """
+    if not base > 1:
+        raise Misuse(f"PRUNE's base is {base}; it must be above 1, such as e or 1.2")
+
+    def init(weight: Tensor) -> Start:
+        return Start(weight.clone(), torch.linalg.matrix_norm(weight.double(), 2))
+
+    def update(delta: Delta, state: Start, weight: Tensor) -> tuple[Tensor, Start]:
+        full = dense(delta)
+        wide, start = weight.to(full.dtype), state.weight.to(full.dtype)
+        return pruned(apply_delta(wide, full), start, base=base) - wide, state
+
+    return Transform(init, update)
