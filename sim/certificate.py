@@ -1,0 +1,158 @@
+"""What an editor does to the norm of a weight, certified: a regime by a sequential test in each of several settings."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator
+
+from sim.blocked import BlockedStream, run_blocks, why_not_blocked
+from sim.editor import Editor
+from sim.engine import Row, run_stream
+from sim.foretold import foretold_rate
+from sim.montecarlo import Interval, student_interval
+from sim.regime import Verdict, sequential_test
+from sim.settings import SETTINGS, Setting, make_world
+
+MakeEditor = Callable[[int, int], Editor]
+"""(m, n) -> an editor for weights of that shape; the same for the same shape."""
+
+
+class Finding(NamedTuple):
+    """What one setting showed.
+
+    Attributes:
+        setting: where.
+        verdict: regime and evidence.
+        rate: growth of log ‖W‖² an edit over the last doubling; None unless exponential or shrinking.
+        power: of ‖W‖² in the number of edits; None unless polynomial.
+        plateau: mean ‖W‖²_F over the last quarter, with its interval; None unless bounded.
+        foretold: theory's rate, or None where it has none.
+        relation: "≤" a bound by Jensen, "≈" an approximation; "" without prediction.
+        step_by_step: why it did not go in blocks, or None.
+    """
+
+    setting: Setting
+    verdict: Verdict
+    rate: Interval | None
+    power: Interval | None
+    plateau: Interval | None
+    foretold: float | None
+    relation: str
+    step_by_step: str | None
+
+
+def certify(
+    make: MakeEditor,
+    settings: tuple[Setting, ...] = SETTINGS,
+    *,
+    seeds: int = 16,
+    seed: int = 0,
+    looks: int = 7,
+    error_rate: float = 0.01,
+) -> Iterator[Finding]:
+    """Try an editor in every setting.
+
+    Args:
+        make: (m, n) -> the editor, such as `lambda m, n: editor(rome())`.
+        settings: the worlds; the first is the certificate's headline.
+        seeds: independent streams a setting.
+        seed: the first of them.
+        looks: doublings of the time at most, from 8n edits on.
+        error_rate: of naming a regime that is not there, a setting.
+
+    Yields:
+        One finding a setting, as it is done.
+    """
+    for setting in settings:
+        rule = make(setting.m, setting.n)
+        yield examine(rule, setting, seeds=seeds, seed=seed, looks=looks, error_rate=error_rate)
+
+
+def examine(
+    rule: Editor, setting: Setting, *, seeds: int = 16, seed: int = 0, looks: int = 7, error_rate: float = 0.01
+) -> Finding:
+    """Try an editor in one setting; the arguments are those of `certify`.
+
+    An editor that cannot go in blocks gets half the streams and one doubling fewer.
+    """
+    streams = Streams(rule, setting, [seed + index for index in range(seeds)])
+    if streams.step_by_step is not None:  # some hundred times slower a stream
+        streams = Streams(rule, setting, [seed + index for index in range(math.ceil(seeds / 2))])
+        looks = max(2, looks - 1)
+    verdict = sequential_test(streams.extend, 8 * setting.n, looks, error_rate=error_rate)
+    rate = power = level = None
+    if verdict.regime in ("exponential", "shrinking"):
+        between = 7 / 16 * verdict.looks[-1].edits  # from the middle of one averaged quarter to that of the next
+        rate = Interval(*(value / between for value in verdict.looks[-1].growth))
+    elif verdict.regime == "polynomial":
+        power = Interval(*(value / math.log(2) for value in verdict.looks[-1].growth))
+    elif verdict.regime == "bounded":
+        level = student_interval(streams.norm_sq[np.isfinite(streams.norm_sq)])
+    told = foretold_rate(rule, setting)
+    value, relation = told or (None, "")
+    return Finding(setting, verdict, rate, power, level, value, relation, streams.step_by_step)
+
+
+class Streams:
+    """Independent streams of one editor, carried on as far as a test asks.
+
+    Args:
+        rule: the editor.
+        setting: the world.
+        seeds: one a stream, of its weight and its requests.
+    """
+
+    def __init__(self, rule: Editor, setting: Setting, seeds: list[int]) -> None:
+        self.setting, self.written = setting, 0
+        generators = [Generator().manual_seed(seed) for seed in seeds]
+        worlds = [make_world(setting, generator) for generator in generators]
+        self.step_by_step = why_not_blocked(rule, worlds[0], len(seeds))
+        if self.step_by_step is None:
+            weights = torch.stack([world.weight for world in worlds])
+            self.blocks = BlockedStream(
+                rule, worlds[0], generators, batch=setting.batch, block=2 * setting.n, weights=weights
+            )
+        else:
+            self.rows: list[Iterator[Row]] = [
+                run_stream(rule, world, sys.maxsize, generator, batch=setting.batch)
+                for world, generator in zip(worlds, generators, strict=True)
+            ]
+        self.norm_sq = np.full(len(seeds), math.nan)
+
+    def extend(self, edits: int) -> NDArray[np.float64]:
+        """log ‖W‖²_F of every stream up to so many edits, averaged over the second half of those that are new.
+
+        NaN for a stream that has left its dtype's range or whose norm has come to 0.
+        """
+        steps = math.ceil(edits / self.setting.batch) - self.written
+        self.written += steps
+        norms = self._in_blocks(steps) if self.step_by_step is None else self._step_by_step(steps)
+        latest = norms[:, steps // 2 :]
+        with np.errstate(divide="ignore", over="ignore"):
+            self.norm_sq, logs = (latest**2).mean(axis=1), 2 * np.log(latest).mean(axis=1)
+        return np.where(np.isfinite(logs), logs, math.nan)
+
+    def _in_blocks(self, steps: int) -> NDArray[np.float64]:
+        """‖W‖_F after each of the next writes, (streams, steps); NaN from where a stream is not finite."""
+        norms = np.full((len(self.blocks.generators), steps), math.nan)
+        done = 0
+        for columns in run_blocks(self.blocks, steps):
+            number = columns["finite"].shape[1]
+            norms[:, done : done + number] = np.where(columns["finite"], columns["weight_norm_after"], math.nan)
+            done += number
+        return norms
+
+    def _step_by_step(self, steps: int) -> NDArray[np.float64]:
+        norms = np.full((len(self.rows), steps), math.nan)
+        for stream, rows in enumerate(self.rows):
+            own = [float(row["weight_norm_after"]) for row in islice(rows, steps) if row["finite"]]
+            norms[stream, : len(own)] = own
+        return norms

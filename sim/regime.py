@@ -1,0 +1,144 @@
+"""Which regime a norm is in: a sequential test over doubling times, with stated error rates, on independent streams."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from sim.montecarlo import Interval, student_interval
+
+Regime = Literal["exponential", "polynomial", "bounded", "shrinking", "undecided"]
+
+RESOLUTION = 0.1
+"""A power of ‖W‖² whose absolute value is below this is called bounded."""
+
+HIGHEST = 3.0
+"""A power above this is not told from an exponential."""
+
+STEADY = (0.75, 1.5)
+"""Growth over a doubled time, relative to the doubling before it: 1 for a power of time, 2 for an exponential."""
+
+
+class Look(NamedTuple):
+    """What one look saw, over the time from `edits`/2 to `edits`.
+
+    Attributes:
+        edits: t.
+        growth: mean of log R_t − log R_{t/2}, R = ‖W‖²_F, with its interval over streams.
+        ratio: its mean over that of the look before.
+        regime: what this look says.
+    """
+
+    edits: int
+    growth: Interval
+    ratio: float
+    regime: Regime
+
+
+class Verdict(NamedTuple):
+    """A regime with its evidence.
+
+    Attributes:
+        regime: what two looks in a row agreed on, or "undecided".
+        looks: all of them.
+        error_rate: the probability, at most, with which a look sequence like this names a regime that is not there.
+        overflowed: how many streams left their dtype's range before the last look.
+    """
+
+    regime: Regime
+    looks: tuple[Look, ...]
+    error_rate: float
+    overflowed: int
+
+
+def decide(earlier: NDArray[np.float64], later: NDArray[np.float64], level: float) -> Regime:
+    """What two successive doublings say, every inequality by a one-sided t test at `level`.
+
+        bounded       |later| < δ                                             δ = RESOLUTION · log 2
+        shrinking     later < −δ  and  later < ¾ earlier
+        polynomial    later > δ   and  ¾ earlier < later < 1½ earlier
+        exponential   later > HIGHEST · log 2  and  later > 1½ earlier
+
+    Args:
+        earlier: (N,) growth of log R over the doubling before, one a stream.
+        later: (N,) over this one.
+        level: of each test.
+
+    Returns:
+        The regime, or "undecided".
+
+    >>> x = np.linspace(0.99, 1.01, 8)
+    >>> [decide(a * x, b * x, 0.01) for a, b in ((3, 6), (0.7, 0.7), (0.0, 0.0), (-1, -2), (0.7, 1.4))]
+    ['exponential', 'polynomial', 'bounded', 'shrinking', 'undecided']
+    """
+
+    def below(samples: NDArray[np.float64], bound: float) -> bool:
+        return _upper(samples, level) < bound
+
+    def above(samples: NDArray[np.float64], bound: float) -> bool:
+        return below(-samples, -bound)
+
+    small, (slow, fast) = RESOLUTION * math.log(2), STEADY
+    if above(later, -small) and below(later, small):
+        return "bounded"
+    if below(later, -small) and below(later - slow * earlier, 0.0):
+        return "shrinking"
+    if above(later, HIGHEST * math.log(2)) and above(later - fast * earlier, 0.0):
+        return "exponential"
+    if above(later, small) and below(later - fast * earlier, 0.0) and above(later - slow * earlier, 0.0):
+        return "polynomial"
+    return "undecided"
+
+
+def _upper(samples: NDArray[np.float64], level: float) -> float:
+    """A one-sided upper confidence bound of the mean."""
+    error = float(samples.std(ddof=1)) / math.sqrt(len(samples))
+    return float(samples.mean()) + float(stats.t.ppf(1 - level, len(samples) - 1)) * error
+
+
+def sequential_test(
+    extend: Callable[[int], NDArray[np.float64]], first: int, looks: int, *, error_rate: float = 0.01
+) -> Verdict:
+    """Look after doubling times until two looks in a row agree.
+
+    Args:
+        extend: t -> log R after t edits, (N,) one a stream, NaN for streams that have overflowed; t only grows.
+        first: t of the start of the first doubling; transients should be over by then.
+        looks: how many doublings at most, 2 at least.
+        error_rate: shared over all looks and the tests of each (Bonferroni).
+
+    Returns:
+        The verdict. Streams that overflow have grown, but are left out of later looks; where fewer than four are left,
+        the last look says "exponential" if it did so before they went, else the test ends undecided.
+    """
+    level = error_rate / (3 * looks)
+    times = [first * 2**j for j in range(looks + 1)]
+    before, start = None, extend(times[0])
+    seen: list[Look] = []
+    for edits in times[1:]:
+        now = extend(edits)
+        kept = np.isfinite(now) & np.isfinite(start)
+        if kept.sum() < 4:
+            break
+        growth = now - start
+        if before is not None:
+            ratio = float(growth[kept].mean() / before[kept].mean()) if before[kept].mean() else math.nan
+            seen.append(
+                Look(edits, student_interval(growth[kept], 0.95), ratio, decide(before[kept], growth[kept], level))
+            )
+        if len(seen) > 1 and seen[-1].regime == seen[-2].regime != "undecided":
+            break
+        before, start = growth, now
+    return Verdict(_agreed(seen), tuple(seen), error_rate, int((~np.isfinite(start)).sum()))
+
+
+def _agreed(looks: Sequence[Look]) -> Regime:
+    """What the last two looks agree on; the last alone where the streams then left their range."""
+    if len(looks) > 1 and looks[-1].regime == looks[-2].regime:
+        return looks[-1].regime
+    return "undecided"
