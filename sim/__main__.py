@@ -7,19 +7,17 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from sim.bench_config import BenchConfig, ScalingCommand, check_bench, check_scaling
+from sim.certify_config import CertifyCommand, RulesCommand, check_certify
 from sim.config import (
-    BenchConfig,
     ConfrontCommand,
     GrowCommand,
     GrowConfig,
     PhaseCommand,
-    ScalingCommand,
     StreamCommand,
     cells,
     check,
-    check_bench,
     check_phase,
-    check_scaling,
     check_stream,
 )
 from sim.spec import SweepConfig
@@ -254,6 +252,61 @@ def scaling(command: ScalingCommand) -> int:
     return 0
 
 
+def rules(command: RulesCommand) -> int:
+    """List the catalogue."""
+    from sim.catalogue import DELTAS, RULES, VALUES
+    from theory.files import check_place, write_json
+
+    check_place(command.json)
+    rows = [
+        {"name": name, "kind": kind, "form": part.form, "source": part.source}
+        for kind, parts in (("rule", RULES), ("values", VALUES), ("deltas", DELTAS))
+        for name, part in parts.items()
+    ]
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        print(f"{row['kind']:6} {row['name']:{width}}  {row['form'] or '—':40}  {row['source']}")
+    if command.json:
+        write_json(command.json, rows)
+        print(f"wrote {command.json}")
+    return 0
+
+
+def certify(command: CertifyCommand) -> int:
+    """Print an editor's certificate, setting by setting."""
+    check_certify(command)
+    from sim.card import as_card, as_values, summed_up
+    from sim.certificate import certify as findings_of
+    from sim.compose import compose
+    from sim.results import commit, provenance
+    from sim.settings import SETTINGS
+    from theory.files import check_place, write_json, write_text
+    from theory.progress import counter
+
+    for place in (command.json, command.card):
+        check_place(place)
+    name = " + ".join([command.rule, *command.values, *command.deltas])
+    make, findings = compose(command.rule, command.values, command.deltas), []
+    with counter(len(SETTINGS), "settings") as advanced:
+        for finding in findings_of(
+            make, seeds=command.seeds, seed=command.seed, looks=command.looks, error_rate=command.error_rate
+        ):
+            findings.append(finding)
+            advanced()
+            print(f"{finding.setting.name}: {finding.verdict.regime}; {summed_up(finding)}")
+    if command.json:
+        write_json(command.json, as_values(name, findings, command.seed, command.seeds) | {"provenance": provenance()})
+        print(f"wrote {command.json}")
+    if command.card:
+        words = ["python -m sim certify", command.rule]
+        words += ["--values", *command.values] if command.values else []
+        words += ["--deltas", *command.deltas] if command.deltas else []
+        page = as_card(name, findings, " ".join(words), command.seed, command.seeds, commit())
+        write_text(command.card, page)
+        print(f"wrote {command.card}")
+    return 0
+
+
 def main(args: list[str] | None = None) -> int:
     """Run `python -m sim`."""
     return dispatch(
@@ -263,6 +316,8 @@ def main(args: list[str] | None = None) -> int:
             "grow": (GrowCommand, grow),
             "phase": (PhaseCommand, phase),
             "confront": (ConfrontCommand, confront),
+            "rules": (RulesCommand, rules),
+            "certify": (CertifyCommand, certify),
             "bench": (BenchConfig, bench),
             "scaling": (ScalingCommand, scaling),
             "stream": (StreamCommand, stream),

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from sim.bench_config import BenchConfig
 from sim.block_rows import Columns, joined, whole_rows
 from sim.blocked import BlockedStream, run_blocks
-from sim.config import BenchConfig
 from sim.editor import Editor, editor
 from sim.engine import Row, run_stream
 from sim.memory import AheadKeys, AheadValues, LinearMemory, draw_weight

@@ -153,81 +153,6 @@ class StreamCommand:
     """The stream's folder."""
 
 
-BenchRule = Literal["rome", "memit", "rome_c", "memit_c", "memit_seq", "alphaedit", "rlsedit"]
-
-
-@dataclass(frozen=True)
-class BenchConfig:
-    """Time an edit by the textbook loop, the step engine and the blocked engine; a process a row."""
-
-    rules: tuple[BenchRule, ...] = ("rome", "memit", "rome_c", "memit_c", "memit_seq", "alphaedit", "rlsedit")
-    """Rules; "_c" has a covariance C, which the accumulating ones always have."""
-    m: int = 768
-    """Value dimension."""
-    n: int = 3072
-    """Key dimension."""
-    dtypes: tuple[Literal["float64", "float32"], ...] = ("float64", "float32")
-    """Arithmetic."""
-    block: int = 128
-    """Edits computed at once."""
-    edits: int = 2048
-    """Edits of the blocked engine."""
-    step_edits: int = 20
-    """Edits of the step engine, which the blocked engine's first ones are held against."""
-    textbook_edits: int | None = None
-    """Edits of the textbook loop, held against as well; default: as many as of the step engine."""
-    seed: int = 0
-    """Of weight, keys and directions."""
-    device: str = "cpu"
-    """A torch device."""
-    json: Path | None = None
-    """also write the rows as JSON"""
-
-
-@dataclass(frozen=True)
-class ScalingConfig:
-    """Time an edit of the blocked engine against key and value dimension, block size and trials in one tensor."""
-
-    rules: tuple[BenchRule, ...] = ("rome", "memit_seq")
-    """Rules, as in `bench`."""
-    ns: tuple[int, ...] = (256, 512, 1024, 2048, 4096)
-    """Key dimensions, at m and block below."""
-    ms: tuple[int, ...] = (128, 256, 512, 1024, 2048)
-    """Value dimensions, at n and block below."""
-    blocks: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
-    """Block sizes, at m and n below."""
-    trials: tuple[int, ...] = (1, 4, 16, 64, 256)
-    """Trials in one tensor, at trial_m and trial_n and blocks of trial_n."""
-    m: int = 512
-    """Value dimension where another size varies."""
-    n: int = 1024
-    """Key dimension where another size varies."""
-    block: int = 128
-    """Block size where another size varies."""
-    trial_m: int = 16
-    """Value dimension of the trials."""
-    trial_n: int = 32
-    """Key dimension of the trials."""
-    repeats: int = 7
-    """Timed runs a setting, of n edits each."""
-    dtype: Literal["float64", "float32"] = "float64"
-    """Arithmetic."""
-    seed: int = 0
-    """Of weight, keys and directions."""
-    device: str = "cpu"
-    """A torch device."""
-
-
-@dataclass(frozen=True)
-class ScalingCommand:
-    """Time an edit of the blocked engine against every size, and state the exponents."""
-
-    run: Annotated[ScalingConfig, tyro.conf.arg(name="")] = field(default_factory=ScalingConfig)
-    """The sizes."""
-    out: Path = Path("results/scaling")
-    """The run's folder."""
-
-
 @dataclass(frozen=True)
 class ConfrontCommand:
     """Set theory's predictions beside Monte Carlo, each in several settings; exit status 1 if a twin is accepted."""
@@ -240,75 +165,49 @@ class ConfrontCommand:
     """also write the rows as JSON, in the format of claims.json"""
 
 
-def _demand(holds: bool, option: str, value: object, remedy: str) -> None:
+def demand(holds: bool, option: str, value: object, remedy: str) -> None:
+    """Raise Misuse, naming the option, its value and the remedy, unless a condition holds."""
     if not holds:
         raise Misuse(f"--{option} is {value}; {remedy}")
 
 
 def check(config: GrowConfig) -> None:
     """Raise Misuse unless the experiment can be run; the message names the option, its value and the remedy."""
-    _demand(config.n >= 3, "n", config.n, "a mean of 1/‖k‖² needs a key dimension of at least 3")
-    _demand(config.m >= 2, "m", config.m, "a shift across Wk needs a value dimension of at least 2")
-    _demand(config.edits >= 2, "edits", config.edits, "give at least 2")
-    _demand(config.seeds >= 2, "seeds", config.seeds, "an interval needs at least 2 seeds, such as 16")
-    _demand(0 < config.clamp < math.inf, "clamp", config.clamp, "it must be positive, such as 0.75")
-    _demand(1 <= config.anisotropy < math.inf, "anisotropy", config.anisotropy, "it is at least 1 (isotropic keys)")
-    _demand(0 < config.lam < math.inf, "weighting", config.weighting, "it must be positive, such as the key dimension")
-    _demand(0 < config.ridge < math.inf, "ridge", config.ridge, "it must be positive, such as 10")
-    _demand(config.pilots >= 2, "pilots", config.pilots, "give at least 2, such as 200")
-    _demand(config.batch >= 1, "batch", config.batch, "give at least 1")
-    _demand(0 <= config.seed < 2**63, "seed", config.seed, "give a number from 0 to 2⁶³ − 1")
-    _demand(0 < config.confidence < 1, "confidence", config.confidence, "it lies between 0 and 1, such as 0.95")
-    _demand(0 <= config.burn < config.edits, "burn-in", config.burn, f"it must be below --edits {config.edits}")
+    demand(config.n >= 3, "n", config.n, "a mean of 1/‖k‖² needs a key dimension of at least 3")
+    demand(config.m >= 2, "m", config.m, "a shift across Wk needs a value dimension of at least 2")
+    demand(config.edits >= 2, "edits", config.edits, "give at least 2")
+    demand(config.seeds >= 2, "seeds", config.seeds, "an interval needs at least 2 seeds, such as 16")
+    demand(0 < config.clamp < math.inf, "clamp", config.clamp, "it must be positive, such as 0.75")
+    demand(1 <= config.anisotropy < math.inf, "anisotropy", config.anisotropy, "it is at least 1 (isotropic keys)")
+    demand(0 < config.lam < math.inf, "weighting", config.weighting, "it must be positive, such as the key dimension")
+    demand(0 < config.ridge < math.inf, "ridge", config.ridge, "it must be positive, such as 10")
+    demand(config.pilots >= 2, "pilots", config.pilots, "give at least 2, such as 200")
+    demand(config.batch >= 1, "batch", config.batch, "give at least 1")
+    demand(0 <= config.seed < 2**63, "seed", config.seed, "give a number from 0 to 2⁶³ − 1")
+    demand(0 < config.confidence < 1, "confidence", config.confidence, "it lies between 0 and 1, such as 0.95")
+    demand(0 <= config.burn < config.edits, "burn-in", config.burn, f"it must be below --edits {config.edits}")
     single = config.rule != "rome" or config.batch == 1
-    _demand(single, "batch", config.batch, "rome writes one key at a time; use --rule memit for a batch")
+    demand(single, "batch", config.batch, "rome writes one key at a time; use --rule memit for a batch")
     plain = config.rule != "alphaedit" or config.metric == "identity"
-    _demand(plain, "metric", config.metric, "alphaedit makes its own metric; leave it at identity")
-    _demand(config.block >= 0, "block", config.block, "give 0 for step by step, or such as 128")
+    demand(plain, "metric", config.metric, "alphaedit makes its own metric; leave it at identity")
+    demand(config.block >= 0, "block", config.block, "give 0 for step by step, or such as 128")
     if config.keys == "unseen":
-        _demand(config.m < config.n, "m", config.m, f"--keys unseen needs m below --n {config.n}")
-        _demand(config.values == "free", "values", config.values, "--keys unseen reads out zero; use --values free")
-        _demand(config.anisotropy == 1, "anisotropy", config.anisotropy, "--keys unseen has no covariance; use 1")
+        demand(config.m < config.n, "m", config.m, f"--keys unseen needs m below --n {config.n}")
+        demand(config.values == "free", "values", config.values, "--keys unseen reads out zero; use --values free")
+        demand(config.anisotropy == 1, "anisotropy", config.anisotropy, "--keys unseen has no covariance; use 1")
 
 
 def check_stream(config: StreamConfig) -> None:
     """Raise Misuse unless the stream can be run."""
     check(config.grown())
-    _demand(config.block >= 1, "block", config.block, "give at least 1, such as 128")
-    _demand(config.save_every >= 1, "save-every", config.save_every, "give at least 1, such as 4096")
-
-
-def check_bench(config: BenchConfig) -> None:
-    """Raise Misuse unless the benchmark can be run."""
-    for option in ("m", "n", "block", "edits", "step_edits", "textbook_edits"):
-        value, least = getattr(config, option), 2 if option in ("m", "n") else 1
-        if value is None:
-            continue
-        _demand(value >= least, option.replace("_", "-"), value, f"give at least {least}")
-    _demand(config.n >= 8, "n", config.n, "give at least 8, so that AlphaEdit's projector protects a direction")
-    _demand(0 <= config.seed < 2**63, "seed", config.seed, "give a number from 0 to 2⁶³ − 1")
-    _demand(bool(config.rules), "rules", config.rules, "name at least one")
-    _demand(bool(config.dtypes), "dtypes", config.dtypes, "name at least one")
-
-
-def check_scaling(config: ScalingConfig) -> None:
-    """Raise Misuse unless every size can be timed, and each size that varies has values enough for an exponent."""
-    for option in ("ns", "ms", "blocks", "trials"):
-        values, least = getattr(config, option), 8 if option == "ns" else 2 if option == "ms" else 1
-        _demand(min(values, default=0) >= least, option, values, f"give numbers from {least} on")
-        _demand(len(set(values)) == len(values) >= 2, option, values, "an exponent needs two sizes, each given once")
-    for option in ("m", "n", "block", "trial_m", "trial_n"):
-        value, least = getattr(config, option), 8 if option in ("n", "trial_n") else 2 if option != "block" else 1
-        _demand(value >= least, option.replace("_", "-"), value, f"give at least {least}")
-    _demand(config.repeats >= 2, "repeats", config.repeats, "an interval needs at least 2, such as 7")
-    _demand(0 <= config.seed < 2**63, "seed", config.seed, "give a number from 0 to 2⁶³ − 1")
-    _demand(bool(config.rules), "rules", config.rules, "name at least one")
+    demand(config.block >= 1, "block", config.block, "give at least 1, such as 128")
+    demand(config.save_every >= 1, "save-every", config.save_every, "give at least 1, such as 4096")
 
 
 def check_phase(config: PhaseConfig) -> None:
     """Raise Misuse unless every cell of the sweep can be run."""
-    _demand(bool(config.clamps), "clamps", config.clamps, "give at least one")
-    _demand(bool(config.dimensions), "dimensions", config.dimensions, "give at least one")
+    demand(bool(config.clamps), "clamps", config.clamps, "give at least one")
+    demand(bool(config.dimensions), "dimensions", config.dimensions, "give at least one")
     for cell in cells(config):
         check(cell)
 

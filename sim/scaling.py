@@ -11,8 +11,8 @@ from scipy import stats
 from torch import Generator
 
 from sim.bench import Drawn, contest, timed
+from sim.bench_config import ScalingConfig
 from sim.blocked import BlockedStream, run_blocks
-from sim.config import ScalingConfig
 from sim.montecarlo import Interval, student_interval
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Generator
+from jaxtyping import Float
+from torch import Generator, Tensor
 
 from sim.memory import (
     KeyLaw,
@@ -47,6 +48,21 @@ class Setting:
     batch: int = 1
     dtype: str = "float64"
 
+    @property
+    def like(self) -> Tensor:
+        """An empty tensor of the setting's dtype."""
+        return torch.empty(0, dtype=getattr(torch, self.dtype))
+
+    def covariance(self) -> Float[Tensor, "n n"]:
+        """E[k kᵀ], of trace n: the statistic that a rule of the field would have taken."""
+        spread = torch.logspace(0, math.log10(30), self.n, dtype=torch.float64)
+        sizes = spread * self.n / spread.sum() if self.keys == "anisotropic" else torch.ones_like(spread)
+        return torch.diag(sizes).to(self.like)
+
+    def value_norm(self) -> float:
+        """The norm of a solved value on the unedited weight, on average: what NAS anchors to."""
+        return self.clamp if self.values == "fixed" else math.sqrt((1 + self.clamp**2) * self.m)
+
 
 BASE = Setting("relative shift")
 SETTINGS = (
@@ -63,11 +79,9 @@ SETTINGS = (
 
 def make_world(setting: Setting, generator: Generator) -> LinearMemory:
     """A memory of the setting, with a weight drawn anew."""
-    dtype = getattr(torch, setting.dtype)
-    spread = torch.logspace(0, math.log10(30), setting.n, dtype=torch.float64)
     laws: dict[str, Callable[[], KeyLaw]] = {
         "isotropic": isotropic_keys,
-        "anisotropic": lambda: gaussian_keys(torch.diag(spread * setting.n / spread.sum()).to(dtype)),
+        "anisotropic": lambda: gaussian_keys(setting.covariance()),
         "unseen": unseen_keys,
     }
     values: dict[str, Callable[[float], ValueLaw]] = {
@@ -75,5 +89,5 @@ def make_world(setting: Setting, generator: Generator) -> LinearMemory:
         "any": isotropic_shift,
         "fixed": free_values,
     }
-    weight = draw_weight(setting.m, setting.n, generator, dtype=dtype)
+    weight = draw_weight(setting.m, setting.n, generator, dtype=setting.like.dtype)
     return LinearMemory(weight, laws[setting.keys](), values[setting.values](setting.clamp))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sim.__main__ import main
-from sim.config import ScalingConfig
+from sim.bench_config import ScalingConfig
 from sim.scaling import exponents, settings
 
 

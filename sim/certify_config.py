@@ -1,0 +1,51 @@
+"""What a user may choose when an editor is certified; nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from sim.config import demand
+
+
+@dataclass(frozen=True)
+class RulesCommand:
+    """List every rule and transform with its source and metric form."""
+
+    json: Path | None = None
+    """also write the list as JSON"""
+
+
+@dataclass(frozen=True)
+class CertifyCommand:
+    """Certify what an editor does to the norm: its regime in each of several settings, by a sequential test."""
+
+    rule: tyro.conf.Positional[str]
+    """A name of `python -m sim rules`, "name:option=value,...", or "module:factory", a function of (m, n) of your own
+    that returns an Editor."""
+    values: tuple[str, ...] = ()
+    """Value transforms in order, such as nas."""
+    deltas: tuple[str, ...] = ()
+    """Delta transforms in order, such as rect:share=0.2."""
+    seeds: int = 16
+    """Independent streams a setting."""
+    seed: int = 0
+    """The first of them."""
+    looks: int = 7
+    """Doublings of the time at most."""
+    error_rate: float = 0.01
+    """Of naming a regime that is not there, a setting."""
+    json: Path | None = None
+    """also write the certificate as JSON"""
+    card: Path | None = None
+    """also write it as a page of Markdown, for a paper's appendix"""
+
+
+def check_certify(command: CertifyCommand) -> None:
+    """Raise Misuse unless the certificate can be made."""
+    demand(command.seeds >= 8, "seeds", command.seeds, "a regime needs at least 8 streams, such as 16")
+    demand(0 <= command.seed < 2**63, "seed", command.seed, "give a number from 0 to 2⁶³ − 1")
+    demand(2 <= command.looks <= 12, "looks", command.looks, "give 2 to 12; each doubles the time")
+    demand(0 < command.error_rate < 0.5, "error-rate", command.error_rate, "it lies between 0 and 0.5, such as 0.01")

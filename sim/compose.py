@@ -1,0 +1,113 @@
+"""An editor from words: `memit:weighting=8` with value and delta transforms, or a factory of the user's own."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sim.catalogue import DELTAS, RULES, VALUES, Part
+from sim.editor import Editor, chain, editor
+from sim.settings import Setting
+from theory.command import Misuse
+
+MakeEditor = Callable[[Setting], Editor]
+
+
+def compose(rule: str, values: Sequence[str] = (), deltas: Sequence[str] = ()) -> MakeEditor:
+    """An editor for every setting, from names of the catalogue.
+
+    Args:
+        rule: "name", "name:option=value,…", or "module:factory" of the user's own, a function of (m, n) that returns an
+            `Editor`.
+        values: value transforms in order, as "name" or "name:option=value,…".
+        deltas: delta transforms in order, likewise.
+
+    Returns:
+        setting -> editor.
+
+    Raises:
+        Misuse: a name or an option that does not exist, a value that cannot be read, or transforms for a factory,
+            whose editor has its own.
+
+    >>> from sim.settings import BASE
+    >>> compose("memit:weighting=8", ["nas"])(BASE).form is not None
+    True
+    """
+    name = rule.partition(":")[0]
+    if name not in RULES and ":" in rule and "=" not in rule:
+        if values or deltas:
+            raise Misuse(f"{rule} makes a whole editor, transforms included; leave --values and --deltas out")
+        return _own(rule)
+    part, own = _chosen(rule, RULES, "rule")
+    on_values = [_chosen(text, VALUES, "value transform") for text in values]
+    on_deltas = [_chosen(text, DELTAS, "delta transform") for text in deltas]
+
+    def make(setting: Setting) -> Editor:
+        before = [part.values()] if part.values else []
+        transforms = [*before, *(_made(one, options, setting) for one, options in on_values)]
+        filters = [_made(one, options, setting) for one, options in on_deltas]
+        return editor(
+            _made(part, own, setting),
+            values=chain(*transforms) if transforms else None,
+            deltas=chain(*filters) if filters else None,
+        )
+
+    return make
+
+
+def _made(part: Part, options: Mapping[str, Any], setting: Setting) -> Any:
+    return part.make(**{**part.lab(setting), **options})
+
+
+def _chosen(text: str, parts: Mapping[str, Part], kind: str) -> tuple[Part, dict[str, Any]]:
+    """A part of the catalogue with the options that the text gives it."""
+    name, _, given = text.partition(":")
+    if name not in parts:
+        raise Misuse(f"there is no {kind} {name!r}; choose among {', '.join(parts)}")
+    known = inspect.signature(parts[name].make).parameters
+    options: dict[str, Any] = {}
+    for word in given.split(",") if given else ():
+        option, equals, value = word.partition("=")
+        if option not in known:
+            raise Misuse(f"{name} has no option {option!r}; it has {', '.join(known) or 'none'}")
+        options[option] = _number(name, option, value if equals else "", str(known[option].annotation))
+    return parts[name], options
+
+
+def _number(name: str, option: str, text: str, wanted: str) -> int | float | bool:
+    """The option's value; a whole number stands for a real one where that is wanted."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError) as error:
+        raise Misuse(f"{name}'s {option} is {text!r}; write it as {option}=NUMBER") from error
+    if not isinstance(value, int | float):
+        raise Misuse(f"{name}'s {option} is {text!r}; write it as {option}=NUMBER")
+    return float(value) if "float" in wanted else value
+
+
+def _own(path: str) -> MakeEditor:
+    """A factory of the user's own, "module:factory"."""
+    module, _, attribute = path.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            raise
+        raise Misuse(f"there is no rule and no module {module!r}; choose among {', '.join(RULES)}") from error
+    if not callable(found):
+        raise Misuse(f"{module} has no function {attribute!r}; write one of (m, n) that returns an Editor")
+
+    def make(setting: Setting) -> Editor:
+        made = found(setting.m, setting.n)
+        if not isinstance(made, Editor):
+            raise Misuse(f"{path} returned a {type(made).__name__}, not an Editor; see sim.editor.editor")
+        return made
+
+    return make
