@@ -113,13 +113,13 @@ def sequential_test(
         error_rate: shared over all looks and the tests of each (Bonferroni).
 
     Returns:
-        The verdict. Streams that overflow have grown, but are left out of later looks; where fewer than four are left,
-        the last look says "exponential" if it did so before they went, else the test ends undecided.
+        The verdict. Streams that overflow are left out of later looks; once fewer than four are left the test ends, and
+        one look for an exponential is enough where most have gone: they went beyond e^700.
     """
     level = error_rate / (3 * looks)
     times = [first * 2**j for j in range(looks + 1)]
     before, start = None, extend(times[0])
-    seen: list[Look] = []
+    now, seen = start, list[Look]()
     for edits in times[1:]:
         now = extend(edits)
         kept = np.isfinite(now) & np.isfinite(start)
@@ -134,11 +134,12 @@ def sequential_test(
         if len(seen) > 1 and seen[-1].regime == seen[-2].regime != "undecided":
             break
         before, start = growth, now
-    return Verdict(_agreed(seen), tuple(seen), error_rate, int((~np.isfinite(start)).sum()))
+    gone = ~np.isfinite(now)
+    return Verdict(_agreed(seen, bool(gone.mean() > 0.5)), tuple(seen), error_rate, int(gone.sum()))
 
 
-def _agreed(looks: Sequence[Look]) -> Regime:
-    """What the last two looks agree on; the last alone where the streams then left their range."""
+def _agreed(looks: Sequence[Look], gone: bool) -> Regime:
+    """What the last two looks agree on; or "exponential" on one, where most streams have since left their range."""
     if len(looks) > 1 and looks[-1].regime == looks[-2].regime:
         return looks[-1].regime
-    return "undecided"
+    return "exponential" if gone and looks and looks[-1].regime == "exponential" else "undecided"

@@ -1,0 +1,222 @@
+"""Regimes on processes whose regime is known, certificates of known editors, and the commands."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sim.__main__ import main
+from sim.card import as_values
+from sim.catalogue import DELTAS, RULES, VALUES
+from sim.certificate import Finding, certify
+from sim.compose import compose
+from sim.regime import Verdict, decide, sequential_test
+from sim.settings import BASE, SETTINGS, Setting
+from theory.anchoring.plateaus import plateau
+from theory.growth.lyapunov import typical_exponent
+
+Process = Callable[[int, np.random.Generator, int], NDArray[np.float64]]
+
+
+def verdict_on(process: Process, seed: int) -> Verdict:
+    random = np.random.default_rng(seed)
+    return sequential_test(lambda edits: process(edits, random, 16), 64, 8)
+
+
+def noise(random: np.random.Generator, streams: int) -> NDArray[np.float64]:
+    return random.normal(0, 0.02, size=streams)
+
+
+PROCESSES: dict[str, tuple[Process, set[str]]] = {
+    "exponential": (lambda t, r, n: 0.02 * t + noise(r, n), {"exponential"}),
+    "slow exponential": (lambda t, r, n: 0.0005 * t + noise(r, n), {"exponential", "undecided"}),
+    "linear": (lambda t, r, n: np.log(t) + noise(r, n), {"polynomial"}),
+    "linear from afar": (lambda t, r, n: np.log(5000 + t) + noise(r, n), {"polynomial", "undecided", "bounded"}),
+    "root": (lambda t, r, n: 0.5 * np.log(t) + noise(r, n), {"polynomial"}),
+    "cubic from afar": (lambda t, r, n: 2.5 * np.log(500 + t) + noise(r, n), {"polynomial", "undecided"}),
+    "bounded": (lambda t, r, n: 1 + noise(r, n), {"bounded"}),
+    "relaxing": (lambda t, r, n: 1 - np.exp(-t / 200) + noise(r, n), {"bounded"}),
+    "saturating": (lambda t, r, n: 1 - 40 / t + noise(r, n), {"bounded"}),
+    "shrinking": (lambda t, r, n: -0.01 * t + noise(r, n), {"shrinking"}),
+    "shrinking like a power": (lambda t, r, n: -np.log(t) + noise(r, n), {"shrinking"}),
+    "loud": (lambda t, r, n: r.normal(0, 3.0, size=n), {"undecided"}),
+}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_no_process_is_put_into_a_regime_that_it_is_not_in(name: str) -> None:
+    process, allowed = PROCESSES[name]
+    regimes = {verdict_on(process, seed).regime for seed in range(20)}
+    assert regimes <= allowed
+    if "undecided" not in allowed:
+        assert len(regimes) == 1
+
+
+def test_a_straight_line_fitted_to_the_log_would_call_growth_from_afar_exponential() -> None:
+    """The planted twin: log(5000 + t) is a straight line in t early on, and no exponential."""
+    times = np.array([64.0, 128, 256])
+    line = np.corrcoef(times, np.log(5000 + times))[0, 1]
+    assert line > 0.999
+    early = np.log((5000 + 2 * times) / (5000 + times))
+    assert decide(
+        np.full(16, early[0]) + 1e-9 * np.arange(16), np.full(16, early[1]) + 1e-9 * np.arange(16), 0.001
+    ) in (
+        "undecided",
+        "bounded",
+    )
+
+
+def test_streams_that_overflow_leave_the_test_to_the_others() -> None:
+    def extend(edits: int) -> NDArray[np.float64]:
+        growth = 0.05 * edits + 0.01 * np.arange(16)
+        return np.where((edits > 500) & (np.arange(16) < 13), np.nan, growth)
+
+    verdict = sequential_test(extend, 64, 8)
+    assert verdict.regime == "exponential"
+    assert sequential_test(lambda edits: np.full(16, np.nan), 64, 4).regime == "undecided"
+
+
+KNOWN = {
+    "rome": "exponential",
+    "memit": "exponential",
+    "rome + nas": "bounded",
+    "memit_seq": "bounded",
+    "rome + clip_absolute": "polynomial",
+}
+
+
+def headline(words: str, **options: int) -> Finding:
+    rule, *values = words.split(" + ")
+    (finding,) = certify(compose(rule, values), (BASE,), **options)
+    return finding
+
+
+@pytest.mark.parametrize("words", KNOWN)
+def test_known_editors_get_their_regime(words: str) -> None:
+    assert headline(words).verdict.regime == KNOWN[words]
+
+
+def test_the_numbers_are_those_of_theory() -> None:
+    finding = headline("rome")
+    assert finding.rate is not None
+    expected = typical_exponent(BASE.m, BASE.n, BASE.clamp)
+    assert finding.foretold == expected
+    assert abs(finding.rate.mean / expected - 1) < 0.03
+    assert not finding.rate.covers(math.log(1 + 2 * BASE.clamp**2 / BASE.n))
+    anchored = headline("rome + nas")
+    assert anchored.plateau is not None
+    level = plateau(BASE.value_norm(), BASE.n)
+    assert anchored.plateau.covers(level)
+    assert not anchored.plateau.covers(0.9 * level)
+
+
+def test_the_worst_case_of_nas_is_a_root_of_time() -> None:
+    """T5: ‖W‖² may grow like t under keys that W answers with zero."""
+    adversary = next(setting for setting in SETTINGS if setting.keys == "unseen")
+    (finding,) = certify(compose("rome", ["nas"]), (adversary,), seeds=12, looks=4)
+    assert finding.power is not None
+    assert abs(finding.power.mean - 1) < 0.1
+    assert finding.step_by_step == "the law of keys looks at the weight"
+
+
+@pytest.mark.slow
+def test_an_editor_that_cannot_be_blocked_is_certified_step_by_step() -> None:
+    (finding,) = certify(compose("rome", (), ["decay"]), (BASE,), seeds=8, looks=3)
+    assert finding.verdict.regime == "shrinking"
+    assert finding.rate is not None
+    # E log R' / R is below the mean's log((1 − d)² + c²/n), and above what no write at all would leave
+    assert 2 * math.log(0.9) - 0.02 < finding.rate.mean < math.log(0.9**2 + BASE.clamp**2 / BASE.n)
+
+
+def test_a_rule_of_one_key_says_so_where_there_are_four() -> None:
+    (finding,) = certify(compose("rome"), (Setting("four", batch=4),))
+    assert finding.verdict.regime == "undecided"
+    assert finding.refused == "rome writes one key at a time, not 4; use memit for a batch"
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_of_the_catalogue_edits_with_and_without_nas(name: str) -> None:
+    for values in ((), ("nas",)):
+        (finding,) = certify(compose(name, values), (Setting("tiny", m=4, n=8),), seeds=8, looks=2)
+        assert finding.refused is None
+
+
+@pytest.mark.parametrize("name", [*VALUES, *DELTAS])
+def test_every_transform_of_the_catalogue_edits(name: str) -> None:
+    make = compose("memit", [name] if name in VALUES else (), [name] if name in DELTAS else ())
+    (finding,) = certify(make, (Setting("tiny", m=4, n=8, batch=2),), seeds=8, looks=2)
+    assert finding.refused is None
+
+
+def test_the_list_names_every_part_with_its_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules", "--json", str(tmp_path / "rules.json")]) == 0
+    rows = json.loads((tmp_path / "rules.json").read_text())
+    assert {row["name"] for row in rows} == {*RULES, *VALUES, *DELTAS}
+    assert all(row["source"] for row in rows)
+    printed = capsys.readouterr().out
+    assert all(row["name"] in printed for row in rows)
+
+
+@pytest.mark.slow
+def test_the_walk_through_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "certify.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    commands = re.findall(r"```\npython -m sim (.*?)\n```", page)
+    assert len(commands) == 2
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(code)
+    for command in commands:
+        assert main(command.split()) == 0
+    found = json.loads((tmp_path / "mine.json").read_text())
+    keys = {"regime", "rate", "rate_interval", "power", "plateau", "plateau_interval", "predicted", "evidence"}
+    assert keys | {"settings", "seeds"} <= found.keys()
+    assert found["regime"] == "exponential"
+    assert "Growth certificate: mine:cautious" in (tmp_path / "mine.md").read_text()
+    assert "relative shift: exponential" in capsys.readouterr().out
+
+
+def test_the_values_of_a_certificate_are_those_of_its_findings() -> None:
+    finding = headline("memit")
+    values = as_values("memit", [finding], 0, 16)
+    assert finding.rate is not None
+    assert finding.foretold is not None
+    assert values["rate"] == finding.rate.mean
+    assert values["rate_interval"] == [finding.rate.low, finding.rate.high]
+    assert values["gap"] == finding.rate.mean - finding.foretold
+    assert values["seeds"] == list(range(16))
+    json.dumps(values)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["romme"], "there is no rule 'romme'; choose among ft, rome"),
+        (["rome", "--values", "nass"], "there is no value transform 'nass'"),
+        (["rome", "--deltas", "prunes"], "there is no delta transform 'prunes'"),
+        (["memit:weight=3"], "memit has no option 'weight'; it has covariance, weighting"),
+        (["memit:weighting=x"], "memit's weighting is 'x'"),
+        (["memit:weighting"], "memit's weighting is ''"),
+        (["memit:weighting=-1"], "memit's weighting λ is -1"),
+        (["nowhere:make"], "no module 'nowhere'"),
+        (["math:nothing"], "math has no function 'nothing'"),
+        (["math:atan2"], "math:atan2 returned a float, not an Editor"),
+        (["math:atan2", "--values", "nas"], "makes a whole editor"),
+        (["rome", "--seeds", "4"], "--seeds is 4"),
+        (["rome", "--looks", "1"], "--looks is 1"),
+        (["rome", "--error-rate", "0"], "--error-rate is 0"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
+    assert main(["certify", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
