@@ -1,0 +1,86 @@
+"""Certificates of editors whose regime theory proves: how many are named rightly, over several seeds.
+
+    python benchmarks/certificates.py [--repeats 5] [--output FILE.json]
+
+Prints one JSON object a certificate and the counts; exit status 1 where a certificate names a wrong regime.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from sim.certificate import certify
+from sim.compose import compose
+from sim.results import provenance
+from sim.settings import BASE
+
+# Under a relative shift on isotropic keys. T3: a memoryless metric write grows exponentially, whatever its gain; T4: a
+# relative clip or cap and SPHERE leave it exponential, an absolute one makes it linear, decay above c²/2n shrinks, PRUNE
+# after every write is bounded. T3b: a second moment that grows saturates. T5: an anchor bounds every excited metric
+# write. MOSE keeps the norm.
+KNOWN: dict[str, str] = {
+    "ft": "exponential",
+    "rome": "exponential",
+    "rome_c": "exponential",
+    "emmet": "exponential",
+    "memit": "exponential",
+    "rome | clip_relative": "exponential",
+    "memit | clip_relative": "exponential",
+    "rome | | cap_relative": "exponential",
+    "rome | | sphere": "exponential",
+    "rome | clip_absolute": "polynomial",
+    "memit | clip_absolute": "polynomial",
+    "rome | | cap_absolute": "polynomial",
+    "rome | | cap_spectrum": "polynomial",
+    "rome | | decay": "shrinking",
+    "memit | | decay": "shrinking",
+    "rome | | prune": "bounded",
+    "ft | nas": "bounded",
+    "rome | nas": "bounded",
+    "rome_c | nas": "bounded",
+    "emmet | nas": "bounded",
+    "memit | nas": "bounded",
+    "memit_seq": "bounded",
+    "alphaedit": "bounded",
+    "alphaedit_free": "bounded",
+    "encore": "bounded",
+    "rlsedit": "bounded",
+    "ote_se": "bounded",
+    "nse": "bounded",
+    "mose": "bounded",
+    "mose | nas": "bounded",
+}
+
+
+def main() -> int:
+    """Print and count."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    rows, counts = [], Counter[str]()
+    for repeat in range(options.repeats):
+        for words, regime in KNOWN.items():
+            rule, values, deltas = ([part.split() for part in words.split("|")] + [[], []])[:3]
+            begun = time.perf_counter()
+            (finding,) = certify(compose(rule[0], values, deltas), (BASE,), seed=1000 * repeat)
+            named = finding.verdict.regime
+            verdict = "right" if named == regime else "undecided" if named == "undecided" else "wrong"
+            counts[verdict] += 1
+            rows.append({"editor": words, "seed": 1000 * repeat, "regime": named, "known": regime, "verdict": verdict})
+            rows[-1]["seconds"] = round(time.perf_counter() - begun, 2)
+            print(json.dumps(rows[-1]), flush=True)
+    print(json.dumps(counts))
+    if options.output:
+        content = {"counts": counts, "rows": rows, "provenance": provenance()}
+        options.output.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return 1 if counts["wrong"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
