@@ -21,8 +21,8 @@ from sim.settings import BASE
 
 # Under a relative shift on isotropic keys. T3: a memoryless metric write grows exponentially, whatever its gain; T4: a
 # relative clip or cap and SPHERE leave it exponential, an absolute one makes it linear, decay above c²/2n shrinks,
-# PRUNE after every write is bounded. T3b: a second moment that grows saturates. T5: an anchor bounds every excited metric
-# write. MOSE keeps the norm.
+# PRUNE after every write is bounded. T3b: a second moment that grows saturates. T5: an anchor bounds every excited
+# metric write. MOSE keeps the norm.
 KNOWN: dict[str, str] = {
     "ft": "exponential",
     "rome": "exponential",

@@ -5,7 +5,7 @@
 Both see the same keys in the same process, in turn. Times are of solve and absorb alone, without the measuring that a
 stream adds; the textbook factorises A + KKᵀ anew for every edit. The drift is ‖Δ − Δ_dense‖/‖Δ_dense‖ at the end of the
 long run, where the dense solve is taken from the summed moment once more. LyapLock is left out: it takes in a key in
-O(n²) while its lock is slack, but its update is a solve for m right-hand sides, O(mn²), whatever the factorisation costs.
+O(n²) while its lock is slack, but its update solves for m right-hand sides, O(mn²), whatever the factorisation costs.
 """
 
 from __future__ import annotations
