@@ -9,6 +9,7 @@ from torch import Tensor
 from sim.editor import Edit, Gain, GainRule
 from sim.lowrank import LowRank
 from sim.metric import Metric
+from theory.command import Misuse
 
 
 def hard(gram: Float[Tensor, "*r u u"]) -> Float[Tensor, "*r u u"]:
@@ -19,6 +20,12 @@ def hard(gram: Float[Tensor, "*r u u"]) -> Float[Tensor, "*r u u"]:
 def soft(gram: Float[Tensor, "*r u u"]) -> Float[Tensor, "*r u u"]:
     """T = (I + H)⁻¹: least squares with the metric as ridge (one key: η = s/(1+s))."""
     return torch.linalg.inv_ex(gram + torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)).inverse
+
+
+def check_one_key(edit: Edit, rule: str) -> None:
+    """Raise Misuse where a rule that writes one key at a time is given several."""
+    if edit.keys.shape[-1] != 1:
+        raise Misuse(f"{rule} writes one key at a time, not {edit.keys.shape[-1]}; use memit for a batch")
 
 
 def metric_write(edit: Edit, metric: Metric, gain: GainRule, weight: Float[Tensor, "m n"]) -> tuple[LowRank, Gain]:

@@ -8,8 +8,7 @@ from torch import Tensor
 from sim.editor import Edit, Gain, MetricForm, Solver
 from sim.lowrank import LowRank
 from sim.metric import Euclidean, Metric, inverse_metric
-from sim.rules.metric_write import hard, metric_write
-from theory.command import Misuse
+from sim.rules.metric_write import check_one_key, hard, metric_write
 
 
 def rome(covariance: Float[Tensor, "n n"] | None = None) -> Solver:
@@ -37,8 +36,7 @@ def rome(covariance: Float[Tensor, "n n"] | None = None) -> Solver:
     metric: Metric = Euclidean() if covariance is None else inverse_metric(covariance)
 
     def solve(edit: Edit, state: Metric, weight: Tensor) -> tuple[LowRank, Gain, Metric]:
-        if edit.keys.shape[-1] != 1:
-            raise Misuse(f"rome writes one key at a time, not {edit.keys.shape[-1]}; use memit for a batch")
+        check_one_key(edit, "rome")
         delta, gain = metric_write(edit, state, hard, weight)
         return delta, gain, state
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from sim.editor import Edit, Gain, Solver
 from sim.lowrank import LowRank
 from sim.metric import Euclidean, Metric, inverse_metric
+from sim.rules.metric_write import check_one_key
 from sim.rules.plain_gain import plain_gain
-from theory.command import Misuse
 
 
 def rome_averaged(
@@ -45,8 +45,7 @@ def rome_averaged(
     raising: Metric = Euclidean() if covariance is None else inverse_metric(covariance)
 
     def solve(edit: Edit, state: Metric, weight: Tensor) -> tuple[LowRank, Gain, Metric]:
-        if edit.keys.shape[-1] != 1:
-            raise Misuse(f"rome_averaged writes one key at a time, not {edit.keys.shape[-1]}; use memit for a batch")
+        check_one_key(edit, "rome_averaged")
         direction = raising.times(average(edit.keys))
         delta = LowRank(edit.residuals / (edit.keys.mT @ direction), direction)
         return delta, plain_gain(edit, delta, weight), state
