@@ -62,7 +62,7 @@ class Block:
         keys_at, readouts_at, residuals_at = (
             part.split(self.size, dim=1) for part in (keys, readouts.mT, residuals.mT)
         )
-        single, last, next_reach = self.size == 1, len(self.noise) - 1, reach.diagonal(-1).unbind()
+        single, last, next_reach = self.size == 1, len(self.noise) - 1, reach.diagonal(-1)[::2].unbind()
         place, update = self.law.place, self.transform.update
         for step, (key, readout, residual) in enumerate(zip(keys_at, readouts_at, residuals_at, strict=True)):
             values = place(readout, self.noise[step])
@@ -70,7 +70,7 @@ class Block:
             self._keep(values, edit)
             torch.sub(edit.values, readout, out=residual)
             if single and step % 2 == 0 and step < last:  # one column corrects one column
-                readouts_at[step + 1].addcmul_(residual, next_reach[step])
+                readouts_at[step + 1].addcmul_(residual, next_reach[step // 2])
             else:
                 past, to_come = _spans(step + 1, self.size)
                 readouts[to_come].addmm_(reach[to_come, past], residuals[past])
