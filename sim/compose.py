@@ -7,6 +7,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sim.settings import Setting
 from theory.command import Misuse
 
 MakeEditor = Callable[[Setting], Editor]
+Maker = Callable[[Setting], Any]
 
 
 def compose(rule: str, values: Sequence[str] = (), deltas: Sequence[str] = ()) -> MakeEditor:
@@ -58,6 +60,29 @@ def compose(rule: str, values: Sequence[str] = (), deltas: Sequence[str] = ()) -
         )
 
     return make
+
+
+def chosen_transforms(text: str) -> tuple[list[Maker], list[Maker]]:
+    """Value and delta transforms from "name+name:option=value+…", in the order of each kind.
+
+    Args:
+        text: names of the catalogue.
+
+    Returns:
+        For each kind, setting -> transform.
+
+    Raises:
+        Misuse: a name or an option that does not exist.
+
+    >>> [len(kind) for kind in chosen_transforms("clip_relative+rect:share=0.5+nas")]
+    [2, 1]
+    """
+    kinds: tuple[list[Maker], list[Maker]] = ([], [])
+    for word in text.split("+"):
+        kind = word.partition(":")[0] in DELTAS
+        part, options = _chosen(word, {**VALUES, **DELTAS}, "transform")
+        kinds[kind].append(partial(_made, part, options))
+    return kinds
 
 
 def _made(part: Part, options: Mapping[str, Any], setting: Setting) -> Any:

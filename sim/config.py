@@ -16,12 +16,14 @@ from theory.command import Misuse
 class Experiment:
     """A rule on a linear memory under laws of keys and values."""
 
-    rule: Literal["rome", "memit", "alphaedit"] = "rome"
+    rule: Literal["rome", "memit", "alphaedit", "memit_seq", "rlsedit"] = "rome"
     """The update rule."""
     metric: Literal["identity", "covariance"] = "identity"
     """The rule's C (rome, memit): the identity, or the covariance of the keys (the matched metric)."""
     anchor: bool = False
     """Norm-Anchor Scaling: rescale each solved value to the pilots' mean norm."""
+    transforms: str = ""
+    """Value and delta transforms of `python -m sim rules`, after the anchor, such as clip_relative+rect:share=0.2."""
     m: int = 16
     """Value dimension (rows of W)."""
     n: int = 32
@@ -36,9 +38,9 @@ class Experiment:
     anisotropy: float = 1.0
     """Largest over smallest eigenvalue of the keys' covariance (geometric spectrum, trace n)."""
     weighting: float | None = None
-    """MEMIT's λ; default: n, the published ratio to the key dimension on GPT-J (15000 : 16384)."""
+    """λ of memit and memit_seq, μ² of rlsedit; default: n, the published ratio on GPT-J (15000 : 16384)."""
     ridge: float = 10.0
-    """AlphaEdit's L2; its projector here is P = I."""
+    """AlphaEdit's L2, whose projector here is P = I; λ² of rlsedit."""
     pilots: int = 200
     """Pilot solves a seed behind the anchor (1000 as published)."""
     batch: int = 1
@@ -69,7 +71,7 @@ class GrowConfig(Experiment):
 
     @property
     def lam(self) -> float:
-        """MEMIT's λ."""
+        """The weight of C."""
         return float(self.n) if self.weighting is None else self.weighting
 
     @property
@@ -190,6 +192,10 @@ def check(config: GrowConfig) -> None:
     demand(single, "batch", config.batch, "rome writes one key at a time; use --rule memit for a batch")
     plain = config.rule != "alphaedit" or config.metric == "identity"
     demand(plain, "metric", config.metric, "alphaedit makes its own metric; leave it at identity")
+    if config.transforms:
+        from sim.compose import chosen_transforms
+
+        chosen_transforms(config.transforms)
     demand(config.block >= 0, "block", config.block, "give 0 for step by step, or such as 128")
     if config.keys == "unseen":
         demand(config.m < config.n, "m", config.m, f"--keys unseen needs m below --n {config.n}")
@@ -200,6 +206,13 @@ def check(config: GrowConfig) -> None:
 def check_stream(config: StreamConfig) -> None:
     """Raise Misuse unless the stream can be run."""
     check(config.grown())
+    if config.transforms:
+        from sim.compose import chosen_transforms
+
+        values_only = not chosen_transforms(config.transforms)[1]
+        demand(
+            values_only, "transforms", config.transforms, "a delta transform goes step by step; use python -m sim grow"
+        )
     demand(config.block >= 1, "block", config.block, "give at least 1, such as 128")
     demand(config.save_every >= 1, "save-every", config.save_every, "give at least 1, such as 4096")
 

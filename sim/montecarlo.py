@@ -16,8 +16,9 @@ from scipy import stats
 from sim.anchor import PilotAnchor, pilot_anchor
 from sim.block_rows import joined, whole_rows
 from sim.blocked import BlockedStream, run_blocks, run_rows, why_not_blocked
+from sim.compose import chosen_transforms
 from sim.config import GrowConfig
-from sim.editor import Editor, Solver, editor
+from sim.editor import Editor, Solver, chain, editor
 from sim.memory import (
     KeyLaw,
     LinearMemory,
@@ -34,7 +35,10 @@ from sim.memory import (
 from sim.prediction import spectrum
 from sim.rules.alphaedit import alphaedit
 from sim.rules.memit import memit
+from sim.rules.memit_seq import memit_seq
+from sim.rules.rlsedit import rlsedit
 from sim.rules.rome import rome
+from sim.settings import Setting
 from sim.values.anchor_norm import anchor_norm
 from theory.command import Misuse
 
@@ -124,17 +128,30 @@ def make_solver(config: GrowConfig) -> Solver:
         return rome(covariance)
     if config.rule == "memit":
         return memit(covariance, weighting=config.lam)
-    return alphaedit(torch.eye(config.n, dtype=dtype, device=config.device), ridge=config.ridge)
+    eye = torch.eye(config.n, dtype=dtype, device=config.device)
+    if config.rule == "memit_seq":
+        return memit_seq(eye if covariance is None else covariance, weighting=config.lam)
+    if config.rule == "rlsedit":
+        return rlsedit(eye if covariance is None else covariance, ridge=config.ridge, weighting=config.lam)
+    return alphaedit(eye, ridge=config.ridge)
 
 
 def make_editor(
     config: GrowConfig, memory: LinearMemory, generator: torch.Generator
 ) -> tuple[Editor, PilotAnchor | None]:
     """The editor that an experiment names, with NAS anchored on pilots of the unedited memory."""
-    if not config.anchor:
-        return editor(make_solver(config)), None
-    pilot = pilot_anchor(lambda i: memory.request(memory.weight, 1, generator).values, config.pilots)
-    return editor(make_solver(config), values=anchor_norm(pilot.norm)), pilot
+    pilot = None
+    if config.anchor:
+        pilot = pilot_anchor(lambda i: memory.request(memory.weight, 1, generator).values, config.pilots)
+    values = [] if pilot is None else [anchor_norm(pilot.norm)]
+    deltas = []
+    if config.transforms:
+        setting = Setting("", m=config.m, n=config.n, clamp=config.clamp, batch=config.batch, dtype=config.dtype)
+        more, filters = chosen_transforms(config.transforms)
+        values += [make(setting) for make in more]
+        deltas = [make(setting) for make in filters]
+    on_values, on_deltas = (chain(*parts) if len(parts) > 1 else (*parts, None)[0] for parts in (values, deltas))
+    return editor(make_solver(config), values=on_values, deltas=on_deltas), pilot
 
 
 def run_seed(config: GrowConfig, index: int) -> Path:

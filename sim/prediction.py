@@ -37,6 +37,16 @@ def isotropic(config: GrowConfig) -> bool:
     return config.keys == "gaussian" and (config.anisotropy == 1 or config.metric == "covariance")
 
 
+def accumulates(config: GrowConfig) -> bool:
+    """Whether the rule adds every key to its metric."""
+    return config.rule in ("alphaedit", "memit_seq", "rlsedit")
+
+
+def starting_ridge(config: GrowConfig) -> float:
+    """The multiple of I that an accumulating rule starts from, where C is the identity."""
+    return {"alphaedit": config.ridge, "memit_seq": config.lam, "rlsedit": config.ridge + config.lam}[config.rule]
+
+
 def shifted(config: GrowConfig) -> bool:
     """Whether v = Wk + δ with ‖δ‖ = c‖Wk‖ and δ orthogonal to Wk, exactly or on average, one key a write."""
     return config.values in ("orthogonal", "isotropic") and config.batch == 1
@@ -44,7 +54,7 @@ def shifted(config: GrowConfig) -> bool:
 
 def growth_factor(config: GrowConfig) -> Foretold | None:
     """The mean of R'/R per edit, R = ‖W‖²_{M⁻¹}, for the memoryless rules without NAS; None where theory is silent."""
-    if config.anchor or config.rule == "alphaedit" or config.keys != "gaussian":
+    if config.anchor or config.transforms or accumulates(config) or config.keys != "gaussian":
         return None
     if config.values == "turned" and config.rule == "rome" and isotropic(config):
         return Foretold(1.0)
@@ -67,6 +77,6 @@ def exponent_bound(config: GrowConfig) -> Foretold | None:
 def exponent_estimate(config: GrowConfig) -> Foretold | None:
     """The second-order approximation of the Lyapunov exponent, for hard isotropic writes with δ across Wk."""
     fits = config.rule == "rome" and config.values == "orthogonal" and isotropic(config)
-    if not fits or not shifted(config) or config.anchor:
+    if not fits or not shifted(config) or config.anchor or config.transforms:
         return None
     return Foretold(typical_exponent(config.m, config.n, config.clamp), "≈")

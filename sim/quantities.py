@@ -21,7 +21,15 @@ from sim.montecarlo import (
     student_interval,
     worst_error,
 )
-from sim.prediction import Foretold, exponent_bound, exponent_estimate, growth_factor, isotropic
+from sim.prediction import (
+    Foretold,
+    accumulates,
+    exponent_bound,
+    exponent_estimate,
+    growth_factor,
+    isotropic,
+    starting_ridge,
+)
 from theory.accumulating.mean_field import accumulating_growth
 from theory.anchoring.plateaus import plateau
 
@@ -75,7 +83,7 @@ def measure_quantities(config: GrowConfig, paths: Sequence[Path]) -> list[Quanti
         table = [worst_case_quantity(config, whole)]
     elif config.anchor:
         table = [plateau_quantity(config, whole)]
-    elif config.rule == "alphaedit":
+    elif accumulates(config):
         table = accumulation_quantities(config, whole)
     else:
         table = growth_quantities(config, whole)
@@ -101,7 +109,7 @@ def growth_quantities(config: GrowConfig, paths: Sequence[Path]) -> list[Quantit
 def plateau_quantity(config: GrowConfig, paths: Sequence[Path]) -> Quantity:
     """The time average of R/a² after the burn-in, against n/(n − 2) where the write is hard and isotropic."""
     # A hard write forgets over n edits; how fast a soft or an accumulating one does is not foretold here.
-    relaxed = config.rule == "rome" and config.burn >= 8 * config.n
+    relaxed = config.rule == "rome" and config.burn >= 8 * config.n and not config.transforms
     name = "plateau R/a²" if relaxed else f"mean R/a² after {config.burn} edits"
     foretold = Foretold(float(plateau(1.0, config.n))) if relaxed and isotropic(config) else None
     return quantity(name, foretold, student_interval(plateaus(paths, config.burn // config.batch), config.confidence))
@@ -131,9 +139,10 @@ def accumulation_points(config: GrowConfig) -> list[int]:
 def accumulation_law(config: GrowConfig) -> np.ndarray | None:
     """T3b's R_t/R_0 for t = 0..edits; None where the mean field does not speak."""
     speaks = config.values in ("orthogonal", "isotropic") and config.batch == 1 and config.anisotropy == 1
-    if config.rule != "alphaedit" or config.anchor or config.keys != "gaussian" or not speaks:
+    plain = not (config.anchor or config.transforms) and config.keys == "gaussian" and isotropic(config)
+    if not (accumulates(config) and plain and speaks):
         return None
-    return np.asarray(accumulating_growth(config.n, config.ridge, config.clamp, config.edits))
+    return np.asarray(accumulating_growth(config.n, starting_ridge(config), config.clamp, config.edits))
 
 
 def worst_case_quantity(config: GrowConfig, paths: Sequence[Path]) -> Quantity:
@@ -143,7 +152,8 @@ def worst_case_quantity(config: GrowConfig, paths: Sequence[Path]) -> Quantity:
         / (float(path.rows["norm_sq"].iloc[0]) + float((path.rows["value_norm"] ** 2 / path.rows["s"]).sum()))
         for path in paths
     ]
-    foretold = Foretold(1.0) if config.rule == "rome" and config.metric == "identity" else None
+    hard = config.rule == "rome" and config.metric == "identity" and not config.transforms
+    foretold = Foretold(1.0) if hard else None
     return quantity("‖W_T‖² / (‖W_0‖² + Σ‖v‖²/s)", foretold, student_interval(ratios, config.confidence))
 
 

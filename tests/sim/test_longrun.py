@@ -117,6 +117,16 @@ def test_impossible_values_end_in_one_line(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_delta_transform_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["stream", "--m", "4", "--n", "6", "--edits", "20", "--out", str(tmp_path / "out")]
+    assert main([*line, "--transforms", "clip_relative+rect"]) == 2
+    assert "a delta transform goes step by step" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main([*line, "--transforms", "clip_relative"]) == 0
+
+
 def test_bench_writes_one_row_a_rule_and_dtype(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "bench.json"
     options = ["--rules", "rome", "alphaedit", "--m", "6", "--n", "16", "--edits", "64", "--step-edits", "40"]

@@ -241,3 +241,27 @@ def test_repetitions_that_overflow_end_where_they_end_alone() -> None:
     together = [len(path.rows) for path in run_seeds(config)]
     assert together == [len(run_seed(replace(config, block=0), index).rows) for index in range(4)]
     assert max(together) < 200
+
+
+@pytest.mark.parametrize("rule", ["memit_seq", "rlsedit"])
+def test_accumulating_rules_follow_the_mean_field_of_their_ridge(rule: str) -> None:
+    config = GrowConfig(rule=rule, m=16, n=24, weighting=6.0, ridge=2.0, edits=96, seeds=48, block=24)
+    paths = run_seeds(config)
+    rows = measure_quantities(config, paths)[:-1]
+    assert [row.name for row in rows] == [f"R_t/R_0 at t = {t}" for t in (12, 24, 48, 96)]
+    for row in rows:
+        assert row.predicted is not None
+        assert abs(row.measured / row.predicted - 1) < 0.06
+    twin = measure_quantities(replace(config, weighting=1.0), paths)[:-1]
+    assert any(abs(row.measured / (row.predicted or math.nan) - 1) > 0.1 for row in twin)
+
+
+def test_transforms_change_the_editor_and_silence_the_prediction() -> None:
+    plain = GrowConfig(m=4, n=6, edits=40, seeds=2)
+    clipped = replace(plain, transforms="clip_relative:ratio=0.1")
+    assert growth_factor(clipped) is None
+    grown, held = (run_seed(config, 0).rows for config in (plain, clipped))
+    np.testing.assert_allclose(held["residual_norm"], 0.1 * held["readout_norm"], rtol=1e-9)
+    assert held["weight_norm_after"].iloc[-1] < grown["weight_norm_after"].iloc[-1]
+    filtered = run_seeds(replace(plain, transforms="clip_relative+rect:share=0.5", block=8))
+    assert filtered[0].stepwise == "the rule is no metric write, or a delta transform needs each delta"

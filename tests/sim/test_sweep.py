@@ -177,6 +177,7 @@ def test_sigkill_at_random_moments_changes_no_row_and_leaves_no_worker(tmp_path:
         ("m = 4", "m = 1", "--m is 1"),
         ("m = 4", "n = 4", "'n' in [base] and in [grid]"),
         ("m = 4", 'rule = "finetune"', "rule is 'finetune'"),
+        ("m = 4", 'transforms = "clip"', "there is no transform 'clip'"),
         ("[5, 6]", "[]", "n is []"),
         ("[5, 6]", "5", "n is 5"),
         ("[5, 6]", "[5, 5]", "twice"),
