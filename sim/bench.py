@@ -79,12 +79,12 @@ class Drawn:
         """So many edits, or all that were drawn where those are fewer."""
         return min(edits, self.keys.shape[1])
 
-    def memory(self) -> LinearMemory:
-        """A memory that is asked for the drawn requests, from the first on."""
+    def memory(self, ratio: float = RATIO) -> LinearMemory:
+        """A memory that is asked for the drawn requests, from the first on, with shifts of ‖δ‖ = ratio·‖Wk‖."""
         keys, toward = cycle(self.keys.split(1, dim=1)), cycle(self.toward.split(1, dim=1))
 
         def towards(readouts: Tensor, directions: Tensor) -> Tensor:
-            return torch.addcmul(readouts, directions, torch.linalg.vector_norm(readouts, dim=0), value=RATIO)
+            return torch.addcmul(readouts, directions, torch.linalg.vector_norm(readouts, dim=0), value=ratio)
 
         return LinearMemory(
             self.weight,

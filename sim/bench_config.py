@@ -104,6 +104,10 @@ def check_scaling(config: ScalingConfig) -> None:
         values, least = getattr(config, option), 8 if option == "ns" else 2 if option == "ms" else 1
         demand(min(values, default=0) >= least, option, values, f"give numbers from {least} on")
         demand(len(set(values)) == len(values) >= 2, option, values, "an exponent needs two sizes, each given once")
+    demand(max(config.blocks) <= config.n, "blocks", config.blocks, f"a block has at most --n {config.n} writes")
+    demand(
+        config.block <= min(config.ns), "block", config.block, f"a block has at most min(--ns) {min(config.ns)} writes"
+    )
     for option in ("m", "n", "block", "trial_m", "trial_n"):
         value, least = getattr(config, option), 8 if option in ("n", "trial_n") else 2 if option != "block" else 1
         demand(value >= least, option.replace("_", "-"), value, f"give at least {least}")

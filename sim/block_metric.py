@@ -60,8 +60,10 @@ class FixedMetric:
         if isinstance(self.metric, Euclidean):
             raised = keys if self.metric.ridge == 1 else self.metric.times(keys)
             return Raised(raised, raised.mT @ keys, ridge=self.metric.ridge)
-        raised = self.metric.times(keys)
-        return Raised(raised, raised.mT @ keys)
+        raised, seen = self.metric.times(keys), None
+        if isinstance(self.metric, Projected):
+            seen = self.metric.basis @ (self.metric.basis.mT @ keys)
+        return Raised(raised, raised.mT @ keys, seen)
 
     def refresh(self) -> None:
         """Nothing drifts."""
@@ -81,7 +83,7 @@ class GrowingMetric:
 
         I + KᵀA⁻¹K = UᵀU,   V = A⁻¹K U⁻¹:     M_i k_i = (V blockdiag U)_i,     A⁻¹ ← A⁻¹ − VVᵀ
 
-    O(n²) a key: two products with an (n, n) matrix. `refresh` inverts A anew.
+    O(n²) a key: A⁻¹K, A + KKᵀ and A⁻¹ − VVᵀ. `refresh` inverts A anew.
     """
 
     def __init__(self, metric: Metric, trials: int) -> None:
@@ -99,12 +101,20 @@ class GrowingMetric:
         self.refresh()
 
     def raised(self, keys: Float[Tensor, "r n b"], size: int) -> Raised:
-        """Every M_i k_i from one Cholesky factor of the block's Gram matrix."""
+        """Every M_i k_i from one Cholesky factor of the block's Gram matrix.
+
+        Raises:
+            Misuse: rounding has left the Gram matrix no factor, even with A⁻¹ computed anew.
+        """
         inside = keys if self.basis is None else self.basis.mT @ keys
-        first = self.inverse @ inside
-        gram = inside.mT @ first
-        eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-        upper = torch.linalg.cholesky_ex(gram + eye, upper=True).L
+        first, upper, failed = self._factor(inside)
+        if failed:
+            self.refresh()
+            first, upper, failed = self._factor(inside)
+        if failed:
+            raise Misuse(
+                f"A⁻¹ is no longer positive definite in {keys.dtype}; use float64, a smaller block or more ridge"
+            )
         root = torch.linalg.solve_triangular(upper, first, upper=True, left=False)
         raised = root @ own_blocks(upper, size) if size > 1 else root * upper.diagonal(dim1=-2, dim2=-1)[:, None]
         self.matrix.baddbmm_(inside, inside.mT)
@@ -113,6 +123,14 @@ class GrowingMetric:
         if self.basis is None:
             return Raised(raised, cross)
         return Raised(self.basis @ raised, cross, self.basis @ inside)
+
+    def _factor(self, inside: Float[Tensor, "r p b"]) -> tuple[Tensor, Tensor, bool]:
+        """A⁻¹K, U with I + KᵀA⁻¹K = UᵀU, and whether there was none."""
+        first = self.inverse @ inside
+        gram = inside.mT @ first
+        eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+        upper, info = torch.linalg.cholesky_ex(gram + eye, upper=True)
+        return first, upper, bool(info.any())
 
     def refresh(self) -> None:
         """A⁻¹ from A's Cholesky factor."""

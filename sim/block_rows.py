@@ -44,7 +44,7 @@ class Written(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """What every write of a block did to the norms; each but `residual_sq` in float64.
+    """What every write of a block did to the norms, in float64: a square may leave the range of its float32 root.
 
     Attributes:
         predicted: T1's right-hand side, 2 tr(L (WPK)ᵀ) + tr(L H Lᵀ).
@@ -52,7 +52,6 @@ class Effects(NamedTuple):
         growth: the change of ‖W‖²_F.
         delta_sq: ‖Δ‖²_F.
         absorbed: what the absorbed keys add to ‖W‖²_{M⁻¹} after the write.
-        residual_sq: (r, t, u), ‖v − Wk‖² of every request.
     """
 
     predicted: Float[Tensor, "r t"]
@@ -60,7 +59,6 @@ class Effects(NamedTuple):
     growth: Float[Tensor, "r t"]
     delta_sq: Float[Tensor, "r t"]
     absorbed: Float[Tensor, "r t"]
-    residual_sq: Float[Tensor, "r t u"]
 
 
 def effects(written: Written, accumulates: bool) -> Effects:
@@ -75,22 +73,19 @@ def effects(written: Written, accumulates: bool) -> Effects:
     Returns:
         The effects, in float64.
     """
-    u, left, own = written.own.shape[-1], written.left, written.own
-    residuals = written.residuals
-    inner = residuals @ residuals.mT if u > 1 else torch.linalg.vecdot(residuals, residuals)[..., None]
-    outer = written.gains.mT @ inner @ written.gains if u > 1 else written.gains.square() * inner  # LᵀL of each write
-    cross = 2 * torch.linalg.vecdot(left, written.seen).sum(2).double()
-    square = (own * outer).sum((2, 3)).double()
+    u, left, own, seen = written.own.shape[-1], *(p.double() for p in (written.left, written.own, written.seen))
+    outer = left @ left.mT if u > 1 else torch.linalg.vecdot(left, left)[..., None]
+    cross = 2 * torch.linalg.vecdot(left, seen).sum(2)
+    square = (own * outer).sum((2, 3))
     if written.along is None:
         growth = cross / written.ridge
     else:
-        growth = 2 * torch.linalg.vecdot(left, written.along).sum(2).double()
-    delta_sq = (written.lengths * outer).sum((2, 3)).double().clamp_min(0)
+        growth = 2 * torch.linalg.vecdot(left, written.along.double()).sum(2)
+    delta_sq = (written.lengths.double() * outer).sum((2, 3)).clamp_min(0)
     absorbed = torch.zeros_like(cross)
     if accumulates:
-        after = written.seen + (own.mT @ left if u > 1 else own * left)
-        absorbed = after.square().sum((2, 3)).double()
-    return Effects(cross + square, cross.abs() + square.abs(), growth + delta_sq, delta_sq, absorbed, _diagonal(inner))
+        absorbed = (seen + (own.mT @ left if u > 1 else own * left)).square().sum((2, 3))
+    return Effects(cross + square, cross.abs() + square.abs(), growth + delta_sq, delta_sq, absorbed)
 
 
 def write_rows(
@@ -110,7 +105,7 @@ def write_rows(
     weight_sq = frobenius_sq[:, None] + _earlier_sum(done.growth)
     before = norm_sq[:, None] + _earlier_sum(done.predicted + done.absorbed)
     after, shares = before + done.predicted, written.gains @ written.own
-    requests, values = done.residual_sq.sqrt(), _norms(written.readouts + written.residuals)
+    requests, values = _norms(written.residuals), _norms(written.readouts + written.residuals)
     columns = {
         "weight_norm": weight_sq.clamp_min(0).sqrt(),
         "weight_norm_after": (weight_sq + done.growth).clamp_min(0).sqrt(),

@@ -34,6 +34,8 @@ def why_not_blocked(rule: Editor, memory: LinearMemory, trials: int = 1) -> str 
         return "values are solved on the original weight"
     if not isinstance(memory.values, AheadValues):
         return "the law of values does not say what it draws ahead of the read-out"
+    if not rule.values.blind:
+        return "a value transform may look at the weight, which a block does not carry along"
     if trials > 1 and not rule.values.by_request:
         return "a value transform does not treat each request by itself, so trials cannot share it"
     return None
@@ -77,7 +79,9 @@ class BlockedStream:
             raise Misuse(f"block is {block} and batch {batch}; both are at least 1")
         start = memory.weight.expand(len(generators), *memory.weight.shape) if weights is None else weights
         self.rule, self.form, self.generators = rule, form, tuple(generators)
-        self.keys, self.values, self.batch, self.block = keys, values, batch, block
+        # A growing metric is computed anew every n keys, between blocks.
+        most = max(1, memory.weight.shape[1] // batch) if form.accumulates else block
+        self.keys, self.values, self.batch, self.block = keys, values, batch, min(block, most)
         self.weight = start.clone()
         state = rule.init(self.weight[0])
         self.state = state.values
@@ -190,12 +194,13 @@ class BlockedStream:
         return {"step": number, "edits": number * self.batch, **columns, "error": nowhere}
 
     def _carry(self, did: Effects, columns: Columns) -> None:
-        """Carry the norms past the block; every n edits refresh the metric and measure the weight itself."""
+        """Carry the norms past the block; refresh the metric and measure the weight before n edits are exceeded."""
         self.norm_sq = self.norm_sq + (did.predicted + did.absorbed).sum(1)
         self.frobenius_sq = self.frobenius_sq + did.growth.sum(1)
         self.scale = self.scale + (did.scale + did.absorbed).sum(1)
         self.since_refresh += did.predicted.shape[1] * self.batch
-        if self.since_refresh >= self.weight.shape[2]:
+        ahead = self.block * self.batch if self.form.accumulates else 1
+        if self.since_refresh + ahead > self.weight.shape[2]:
             columns["error"][:, -1] = self.settle().cpu().numpy()
 
     def settle(self) -> Float[Tensor, " r"]:
@@ -224,8 +229,8 @@ def check_form(rule: Editor, state: EditorState, weight: Float[Tensor, "m n"]) -
     (m, n), metric = weight.shape, rule.metric(state)
     key = torch.arange(1, n + 1, dtype=weight.dtype, device=weight.device)[:, None].cos()
     target = torch.arange(1, m + 1, dtype=weight.dtype, device=weight.device)[:, None].sin()
-    readout = weight @ key
-    delta, _, _ = rule.write(Edit(key, readout, readout + target), state, weight)
+    # As if W answered nothing, so that a large W does not round the residual away.
+    delta, _, _ = rule.write(Edit(key, torch.zeros_like(target), target), state, weight)
     raised = metric.times(key)
     assert rule.form is not None
     told = LowRank(target @ rule.form.gain(key.mT @ raised), raised)

@@ -52,11 +52,19 @@ class Transform(Generic[X]):
         init: weight -> state.
         update: (x, state, weight) -> (x, state).
         by_request: a value transform that treats each request by itself and reads neither state nor weight to do so.
+        reads_weight: whether a value transform that is not `by_request` looks at the weight, which a block of writes
+            does not carry along.
     """
 
     init: Callable[[Tensor], State]
     update: Callable[[X, State, Tensor], tuple[X, State]]
     by_request: bool = False
+    reads_weight: bool = True
+
+    @property
+    def blind(self) -> bool:
+        """Whether the transform does the same whatever the weight is."""
+        return self.by_request or not self.reads_weight
 
 
 class Gain(NamedTuple):
@@ -213,7 +221,8 @@ def chain(*transforms: Transform[X]) -> Transform[X]:
             states.append(own)
         return x, tuple(states)
 
-    return Transform(init, update, all(transform.by_request for transform in transforms))
+    by_request, blind = (all(getattr(transform, name) for transform in transforms) for name in ("by_request", "blind"))
+    return Transform(init, update, by_request, not blind)
 
 
 def editor(

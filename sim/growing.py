@@ -70,11 +70,11 @@ class Growing(NamedTuple):
             Misuse: A is singular or not finite where its inverse is computed anew.
         """
         (n, width), u, held = self.keys.shape, keys.shape[1], int(self.held)
-        if int(self.since) + held + u > n:
-            return growing(inverse_metric(torch.addmm(self.total(), keys, keys.mT), name))
         first = self.times(keys)
         gram = keys.mT @ first
-        upper = torch.linalg.cholesky_ex(gram + torch.eye(u, dtype=gram.dtype, device=gram.device), upper=True).L
+        upper, info = torch.linalg.cholesky_ex(gram + torch.eye(u, dtype=gram.dtype, device=gram.device), upper=True)
+        if int(self.since) + held + u > n or int(info):
+            return growing(inverse_metric(torch.addmm(self.total(), keys, keys.mT), name))
         roots = torch.linalg.solve_triangular(upper, first, upper=True, left=False)
         if held + u <= width:
             into = slice(held, held + u)

@@ -29,8 +29,9 @@ class LowRank(NamedTuple):
         return self.left @ self.right.mT
 
     def norm(self) -> Float[Tensor, ""]:
-        """‖Δ‖_F = √tr(leftᵀleft · rightᵀright), from the factors."""
-        return ((self.left.mT @ self.left) * (self.right.mT @ self.right)).sum().clamp_min(0).sqrt()
+        """‖Δ‖_F = √tr(leftᵀleft · rightᵀright), from the factors, in float64."""
+        left, right = self.left.double(), self.right.double()
+        return ((left.mT @ left) * (right.mT @ right)).sum().clamp_min(0).sqrt()
 
     def __matmul__(self, keys: Float[Tensor, "n p"]) -> Float[Tensor, "m p"]:
         return self.left @ (self.right.mT @ keys)

@@ -48,8 +48,9 @@ def metric_write(edit: Edit, metric: Metric, gain: GainRule, weight: Float[Tenso
     gram = edit.keys.mT @ raised
     gains = gain(gram)
     left = edit.residuals @ gains
-    seen = metric.seen(weight.to(edit.keys.dtype), edit.keys, edit.readouts)
-    cross, square = 2 * (left * seen).sum(), ((left @ gram) * left).sum()
+    seen = metric.seen(weight.to(edit.keys.dtype), edit.keys, edit.readouts).double()
+    wide = left.double()  # a square may leave the range of its float32 root
+    cross, square = 2 * (wide * seen).sum(), ((wide @ gram.double()) * wide).sum()
     return LowRank(left, raised), Gain(
         s=gram.diagonal().mean(),
         eta=(gains @ gram).diagonal().mean(),

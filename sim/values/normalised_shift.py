@@ -75,7 +75,7 @@ def normalised_shift(rate: float = 1e-6, *, whiten: bool = False) -> Transform[E
         values = torch.where(edit.asked, edit.readouts + step.mT.to(edit.values), edit.values)
         return edit._replace(values=values), state
 
-    return Transform(init, update)
+    return Transform(init, update, reads_weight=False)
 
 
 def _with(state: Lifetime, rows: Float[Tensor, "u f"], n: int) -> Lifetime:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from sim.block_metric import GrowingMetric
+from sim.block_rows import joined, whole_rows
 from sim.blocked import BlockedStream, run_blocked, run_blocks, run_rows, why_not_blocked
-from sim.editor import Solver, Transform, chain, check_keys, editor, stateless
+from sim.editor import MetricForm, Solver, Transform, chain, check_keys, editor, stateless
 from sim.engine import run_stream
 from sim.growing import growing
 from sim.memory import (
@@ -29,15 +30,18 @@ from sim.memory import (
     turned_values,
     unseen_keys,
 )
-from sim.metric import inverse_metric
+from sim.metric import Projected, inverse_metric
 from sim.rules.alphaedit import alphaedit, null_space
 from sim.rules.memit import memit
 from sim.rules.memit_seq import memit_seq
+from sim.rules.metric_write import metric_write, soft
 from sim.rules.rlsedit import rlsedit
 from sim.rules.rome import rome
 from sim.values.anchor_norm import anchor_norm
 from sim.values.clip_norm import clip_norm
 from sim.values.drop_norm import drop_norm
+from sim.values.leave_noise import leave_noise
+from sim.values.normalised_shift import normalised_shift
 from theory.command import Misuse
 
 M, N = 5, 9
@@ -139,21 +143,61 @@ def test_a_planted_engine_without_corrections_inside_the_block_is_told_apart(mon
         assert_same_rows(stepped, blocked)
 
 
-def test_a_stream_that_overflows_ends_as_data() -> None:
-    rule, world = editor(rome()), memory(values=orthogonal_shift(1e30))
-    stepped, blocked = both(rule, world, 200, block=16)
-    assert len(stepped) == len(blocked) < 200
+@pytest.mark.parametrize("ratio", [3.0, 10.0, 1e30])
+def test_a_stream_that_overflows_ends_as_data_and_where_the_step_engine_ends(ratio: float) -> None:
+    world = memory(values=orthogonal_shift(ratio))
+    world = replace(world, weight=1e140 * world.weight)
+    stepped, blocked = both(editor(rome()), world, 300, block=16)
+    assert len(stepped) == len(blocked) < 300
     assert blocked["finite"].tolist() == [True] * (len(blocked) - 1) + [False]
+
+
+@pytest.mark.parametrize("ratio", [3.0, 10.0])
+@pytest.mark.parametrize("name", ["rome", "alphaedit"])
+def test_float32_overflows_no_earlier_than_in_the_step_engine(name: str, ratio: float) -> None:
+    solver = rome() if name == "rome" else alphaedit(torch.eye(N), ridge=1.0)
+    weight = (1e17 if name == "alphaedit" else 1.0) * draw_weight(M, N, seeded(0)).float()
+    world = LinearMemory(weight, isotropic_keys(), orthogonal_shift(ratio))
+    stepped, blocked = both(editor(solver), world, 400, block=16)
+    assert abs(len(stepped) - len(blocked)) <= 1
+    assert len(blocked) < 400
 
 
 def test_one_overflowing_trial_leaves_the_others_alone() -> None:
     world = memory()
     weights = torch.stack([world.weight, 1e154 * world.weight])
     stream = BlockedStream(editor(rome()), world, [seeded(3), seeded(3)], block=8, weights=weights)
-    finite = np.concatenate([block["finite"] for block in run_blocks(stream, 40)], axis=1)
-    assert finite[0].all()
-    assert not finite[1].all()
-    assert finite.shape == (2, 40)
+    columns = joined(run_blocks(stream, 40))
+    assert not columns["finite"][1].all()
+    alone = pd.DataFrame(list(run_stream(editor(rome()), world, 40, seeded(3))))
+    assert_same_rows(alone, pd.DataFrame(whole_rows(columns, 0)))
+
+
+def test_a_fixed_metric_of_lower_rank_sees_only_its_range() -> None:
+    """No rule of the house has one, but a form may: the rows are those of the step engine, P included."""
+    basis = inner_basis()
+    metric = Projected(basis, inverse_metric(2.0 * torch.eye(basis.shape[1], dtype=torch.float64)))
+
+    def solve(edit, state, weight):
+        return *metric_write(edit, metric, soft, weight), state
+
+    fixed = Solver(lambda w: (), solve, lambda keys, state: state, lambda state: metric, MetricForm(soft))
+    assert_same_rows(*both(editor(fixed), memory(), 30, batch=2, block=8))
+
+
+@pytest.mark.parametrize("batch", [1, 4, 12])
+def test_a_growing_metric_takes_no_more_than_n_keys_before_it_is_computed_anew(batch: int) -> None:
+    rule = editor(alphaedit(inner_basis(), ridge=1e-3))
+    stream = BlockedStream(rule, memory(), [seeded(1)], batch=batch, block=512)
+    assert stream.block == max(1, N // batch)
+    stepped, blocked = both(rule, memory(), 60, batch=batch, block=512)
+    assert_same_rows(stepped, blocked, rtol=1e-9)
+
+
+def test_a_large_weight_does_not_hide_a_rules_form() -> None:
+    world = memory()
+    for scale in (1e5, 1e14):
+        BlockedStream(editor(rome()), replace(world, weight=scale * world.weight), [seeded(0)])
 
 
 def test_float32_follows_float64() -> None:
@@ -161,10 +205,15 @@ def test_float32_follows_float64() -> None:
     narrow = LinearMemory(wide.weight.float(), AheadKeys(narrowed(wide.keys.noise), wide.keys.place), wide.values)
     narrow = replace(narrow, keys=AheadKeys(narrow.keys.noise, gaussian_keys(covariance().float()).place))
     narrow = replace(narrow, values=replace(wide.values, noise=narrowed(wide.values.noise)))
-    for solver, twin in ((rome(), rome()), (memit_seq(covariance()), memit_seq(covariance().float()))):
-        exact = pd.DataFrame(list(run_blocked(editor(solver), wide, 100, seeded(3), block=16)))
-        rough = pd.DataFrame(list(run_blocked(editor(twin), narrow, 100, seeded(3), block=16)))
-        np.testing.assert_allclose(rough["weight_norm_after"], exact["weight_norm_after"], rtol=1e-4)
+    for make in (
+        lambda like: rome(),
+        lambda like: memit_seq(covariance().to(like), weighting=2.0),
+        lambda like: alphaedit(inner_basis().to(like), ridge=1.0),
+    ):
+        exact = pd.DataFrame(list(run_blocked(editor(make(torch.float64)), wide, 100, seeded(3), block=16)))
+        rough = pd.DataFrame(list(run_blocked(editor(make(torch.float32)), narrow, 100, seeded(3), block=16)))
+        for name in ("weight_norm_after", "s", "norm_sq", "value_norm"):
+            np.testing.assert_allclose(rough[name], exact[name], rtol=1e-4)
 
 
 def narrowed(noise):
@@ -192,7 +241,10 @@ def test_streams_that_cannot_be_blocked_say_why() -> None:
     assert "looks at the weight" in str(why_not_blocked(editor(rome()), unseen))
     loose = replace(wide, values=lambda readouts, generator: readouts)
     assert "draws ahead" in str(why_not_blocked(editor(rome()), loose))
-    shared = editor(rome(), values=stateless(lambda edit, weight: edit))
+    looking = editor(rome(), values=stateless(lambda edit, weight: edit))
+    assert "may look at the weight" in str(why_not_blocked(looking, wide))
+    assert "may look at the weight" in str(why_not_blocked(editor(rome(), values=leave_noise()), wide))
+    shared = editor(rome(), values=chain(normalised_shift(0.1), anchor_norm(1.0)))
     assert why_not_blocked(shared, wide) is None
     assert "each request by itself" in str(why_not_blocked(shared, wide, trials=2))
     with pytest.raises(Misuse, match="use run_stream"):
