@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from sim.bench_config import BenchConfig, ScalingCommand, check_bench, check_scaling
-from sim.certify_config import CertifyCommand, RulesCommand, check_certify
+from sim.certify_config import CertifyCommand, RulesCommand, certify_line, check_certify
 from sim.config import (
     ConfrontCommand,
     GrowCommand,
@@ -298,10 +298,7 @@ def certify(command: CertifyCommand) -> int:
         write_json(command.json, as_values(name, findings, command.seed, command.seeds) | {"provenance": provenance()})
         print(f"wrote {command.json}")
     if command.card:
-        words = ["python -m sim certify", command.rule]
-        words += ["--values", *command.values] if command.values else []
-        words += ["--deltas", *command.deltas] if command.deltas else []
-        page = as_card(name, findings, " ".join(words), command.seed, command.seeds, commit())
+        page = as_card(name, findings, certify_line(command), command.seed, command.seeds, commit())
         write_text(command.card, page)
         print(f"wrote {command.card}")
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import tyro
@@ -49,3 +49,19 @@ def check_certify(command: CertifyCommand) -> None:
     demand(0 <= command.seed < 2**63, "seed", command.seed, "give a number from 0 to 2⁶³ − 1")
     demand(2 <= command.looks <= 12, "looks", command.looks, "give 2 to 12; each doubles the time")
     demand(0 < command.error_rate < 0.5, "error-rate", command.error_rate, "it lies between 0 and 0.5, such as 0.01")
+
+
+def certify_line(command: CertifyCommand) -> str:
+    """The line that makes this certificate again.
+
+    >>> certify_line(CertifyCommand("memit:weighting=8", values=("nas",), seeds=8))
+    'python -m sim certify memit:weighting=8 --values nas --seeds 8'
+    """
+    words = ["python -m sim certify", command.rule]
+    for name in ("values", "deltas"):
+        words += [f"--{name}", *getattr(command, name)] if getattr(command, name) else []
+    for option in fields(command):
+        value = getattr(command, option.name)
+        if option.name in ("seeds", "seed", "looks", "error_rate") and value != option.default:
+            words.append(f"--{option.name.replace('_', '-')} {value}")
+    return " ".join(words)

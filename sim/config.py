@@ -19,7 +19,7 @@ class Experiment:
     rule: Literal["rome", "memit", "alphaedit", "memit_seq", "rlsedit"] = "rome"
     """The update rule."""
     metric: Literal["identity", "covariance"] = "identity"
-    """The rule's C (rome, memit): the identity, or the covariance of the keys (the matched metric)."""
+    """The rule's C (all but alphaedit): the identity, or the covariance of the keys (the matched metric)."""
     anchor: bool = False
     """Norm-Anchor Scaling: rescale each solved value to the pilots' mean norm."""
     transforms: str = ""
