@@ -70,6 +70,12 @@ GALLERY = {
         "sizes that the line spans.",
         ("python -m sim scaling --out {results}/scaling",),
     ),
+    "certificate": Entry(
+        "certificate",
+        "Growth certificates: the squared norm of the edited weight at doubling times in every setting, mean of "
+        "independent streams with its 95 % interval; dashed: theory's rate, drawn through the last point.",
+        ("python -m sim certify memit --out {results}/certificate",),
+    ),
 }
 
 

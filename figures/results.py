@@ -31,6 +31,7 @@ COLUMNS = {
     | {"v0_norm", "solved_norm", "s", "eta"},
     "phase": {"clamp", "n", "measured", "low", "high", "predicted"},
     "scaling": {"rule", "axis", "m", "n", "block", "trials", "repeat", "ms"},
+    "certificate": {"setting", "edits", "mean", "low", "high", "regime", "predicted"},
 }
 
 
@@ -42,7 +43,7 @@ class Run:
         name: its folder, relative to the results folder that was searched.
         folder: where it lies.
         kind: "edit" for a sequential run on a model, "phase" for a sweep of growth rates, "scaling" for timings of the
-            blocked engine, "other" for anything else.
+            blocked engine, "certificate" for an editor's growth certificate, "other" for anything else.
         config: config.json.
         rows: rows.parquet.
         checkpoints: checkpoints.parquet; an empty frame where the run has none.
@@ -145,8 +146,9 @@ def _kind(config: Mapping[str, Any], rows: pd.DataFrame) -> str:
     """What a folder holds, by its config's `kind` or by fields that only that kind has."""
     if config.get("kind") == "phase" or COLUMNS["phase"] <= set(rows.columns):
         return "phase"
-    if COLUMNS["scaling"] <= set(rows.columns):
-        return "scaling"
+    for kind in ("scaling", "certificate"):
+        if COLUMNS[kind] <= set(rows.columns):
+            return kind
     return "edit" if {"rule", "model", "data"} <= set(config) else "other"
 
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from sim.bench_config import BenchConfig, ScalingCommand, check_bench, check_scaling
-from sim.certify_config import CertifyCommand, RulesCommand, certify_line, check_certify
+from sim.certify_config import CertifyCommand, RulesCommand, certify_line, check_certify, check_rules
 from sim.config import (
     ConfrontCommand,
     GrowCommand,
@@ -253,53 +253,80 @@ def scaling(command: ScalingCommand) -> int:
 
 
 def rules(command: RulesCommand) -> int:
-    """List the catalogue."""
-    from sim.catalogue import DELTAS, RULES, VALUES
+    """List the catalogue with its certified regimes."""
+    check_rules(command)
+    from sim.certified import certify_all, entries, recorded
+    from sim.results import provenance
     from theory.files import check_place, write_json
+    from theory.progress import counter
 
     check_place(command.json)
-    rows = [
-        {"name": name, "kind": kind, "form": part.form, "source": part.source}
-        for kind, parts in (("rule", RULES), ("values", VALUES), ("deltas", DELTAS))
-        for name, part in parts.items()
-    ]
+    if command.certify:
+        rows, asked = [], entries()
+        with counter(len(asked), "rules and transforms") as advanced:
+            for row in certify_all(asked, seeds=command.seeds, seed=command.seed):
+                rows.append(row)
+                advanced()
+    else:
+        rows = recorded()
     width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        print(f"{row['kind']:6} {row['name']:{width}}  {row['form'] or '—':40}  {row['source']}")
+    heads = ("kind", "name", "regime", "with NAS", "metric form", "source")
+    for kind, name, plain, nas, form, source in (
+        heads,
+        *(
+            (row["kind"], row["name"], _regime(row["plain"]), _regime(row["nas"]), row["form"], row["source"])
+            for row in rows
+        ),
+    ):
+        print(f"{kind:6} {name:{width}}  {plain:11}  {nas:11}  {form or '—':40}  {source}")
+    print("Regimes under a relative shift of isotropic keys; transforms behind ROME. --json has rates and intervals.")
     if command.json:
-        write_json(command.json, rows)
+        made = {"seeds": command.seeds, "seed": command.seed, "provenance": provenance()} if command.certify else {}
+        write_json(command.json, {**made, "rows": rows})
         print(f"wrote {command.json}")
     return 0
 
 
+def _regime(certificate: dict[str, object] | None) -> str:
+    return "—" if certificate is None else str(certificate["regime"])
+
+
 def certify(command: CertifyCommand) -> int:
     """Print an editor's certificate, setting by setting."""
-    check_certify(command)
-    from sim.card import as_card, as_values, summed_up
+    config = command.run
+    check_certify(config)
+    from sim.card import as_card, as_rows, as_values, summed_up
     from sim.certificate import certify as findings_of
     from sim.compose import compose
-    from sim.results import commit, provenance
-    from sim.settings import SETTINGS
+    from sim.laws import TRAITS, tried
+    from sim.results import claim_folder, commit, finish, provenance
+    from sim.settings import BASE, SETTINGS
     from theory.files import check_place, write_json, write_text
     from theory.progress import counter
 
     for place in (command.json, command.card):
         check_place(place)
-    name = " + ".join([command.rule, *command.values, *command.deltas])
-    make, findings = compose(command.rule, command.values, command.deltas), []
+    name = " + ".join([config.rule, *config.values, *config.deltas])
+    make, findings = compose(config.rule, config.values, config.deltas), []
+    traits = tried(make, BASE, TRAITS)
+    if command.out:
+        claim_folder(command.out, config)
     with counter(len(SETTINGS), "settings") as advanced:
         for finding in findings_of(
-            make, seeds=command.seeds, seed=command.seed, looks=command.looks, error_rate=command.error_rate
+            make, seeds=config.seeds, seed=config.seed, looks=config.looks, error_rate=config.error_rate
         ):
             findings.append(finding)
             advanced()
             print(f"{finding.setting.name}: {finding.verdict.regime}; {summed_up(finding)}")
+    values = as_values(name, findings, traits, config.seed, config.seeds)
+    if command.out:
+        finish(command.out, values, {"rows": as_rows(findings)})
+        print(f"wrote {command.out}")
     if command.json:
-        write_json(command.json, as_values(name, findings, command.seed, command.seeds) | {"provenance": provenance()})
+        write_json(command.json, values | {"provenance": provenance()})
         print(f"wrote {command.json}")
     if command.card:
-        page = as_card(name, findings, certify_line(command), command.seed, command.seeds, commit())
-        write_text(command.card, page)
+        write_text(command.card, as_card(values, certify_line(config), commit()))
         print(f"wrote {command.card}")
     return 0
 

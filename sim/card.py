@@ -1,46 +1,59 @@
-"""A certificate in plain values, and as a page for a paper's appendix."""
+"""A certificate in plain values, as a table of rows, and as a page for a paper's appendix."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sim.certificate import Finding
+from sim.certificate import Finding, middle
+from sim.laws import LAWS, TRAITS
 from sim.montecarlo import Interval
 from sim.results import plain
 
+QUANTITIES = {"rate": "log ‖W‖² grows an edit by", "power": "power of ‖W‖²", "plateau": "plateau of ‖W‖²"}
 
-def as_values(name: str, findings: Sequence[Finding], seed: int, seeds: int) -> dict[str, Any]:
-    """A certificate as JSON values; its head is the first setting's."""
-    head = findings[0]
+
+def as_values(
+    name: str, findings: Sequence[Finding], traits: Mapping[str, str | None], seed: int, seeds: int
+) -> dict[str, Any]:
+    """A certificate as JSON values; its head is the first setting's.
+
+    Args:
+        name: what the editor is called.
+        findings: one a setting.
+        traits: what `sim.laws.tried` found of `TRAITS`.
+        seed: the first of the streams' seeds.
+        seeds: how many.
+    """
+    settings = [_in_values(finding) for finding in findings]
+    head = {key: value for key, value in settings[0].items() if key not in plain(findings[0].setting)}
     return {
         "editor": name,
-        **_numbers(head),
-        "evidence": _evidence(head),
-        "settings": [
-            {**plain(finding.setting), **_numbers(finding), "evidence": _evidence(finding)} for finding in findings
-        ],
+        **head,
+        "laws": list(LAWS),
+        "traits": dict(traits),
+        "worst_case": [row["name"] + ": " + row["regime"] for row in settings if row["keys"] == "unseen"],
+        "precision": [row["name"] + ": " + row["regime"] for row in settings if row["dtype"] != "float64"],
+        "settings": settings,
         "seeds": list(range(seed, seed + seeds)),
     }
 
 
-def _numbers(finding: Finding) -> dict[str, Any]:
+def _in_values(finding: Finding) -> dict[str, Any]:
     gap = None
     if finding.rate is not None and finding.foretold is not None:
         gap = finding.rate.mean - finding.foretold
-    return {
-        "regime": finding.verdict.regime,
-        "rate": _mean(finding.rate),
-        "rate_interval": _ends(finding.rate),
-        "power": _mean(finding.power),
-        "power_interval": _ends(finding.power),
-        "plateau": _mean(finding.plateau),
-        "plateau_interval": _ends(finding.plateau),
+    values: dict[str, Any] = {**plain(finding.setting), "regime": finding.verdict.regime}
+    for name in QUANTITIES:
+        interval = getattr(finding, name)
+        values[name], values[f"{name}_interval"] = _mean(interval), _ends(interval)
+    return values | {
         "predicted": finding.foretold,
         "relation": finding.relation,
         "gap": gap,
         "step_by_step": finding.step_by_step,
         "refused": finding.refused,
+        "evidence": _evidence(finding),
     }
 
 
@@ -62,45 +75,66 @@ def _ends(interval: Interval | None) -> list[float] | None:
     return None if interval is None else [interval.low, interval.high]
 
 
+def as_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Where the streams stood: one row a setting and averaged stretch, at its middle; log ‖W‖²_F, 95 % interval."""
+    return [
+        {"setting": finding.setting.name, "m": finding.setting.m, "n": finding.setting.n}
+        | {"edits": middle(level.edits, first=not index)}
+        | level.log_norm_sq._asdict()
+        | {"regime": finding.verdict.regime, "predicted": finding.foretold, "relation": finding.relation}
+        for finding in findings
+        for index, level in enumerate(finding.verdict.levels)
+    ]
+
+
 def summed_up(finding: Finding) -> str:
     """The number that goes with a regime, in words."""
-    if finding.refused is not None:
-        return f"not run: {finding.refused}"
-    for name, interval in (
-        ("log ‖W‖² grows by", finding.rate),
-        ("power of ‖W‖²", finding.power),
-        ("plateau of ‖W‖²", finding.plateau),
-    ):
-        if interval is not None:
-            unit = " an edit" if interval is finding.rate else ""
-            return f"{name} {interval.mean:.4g}{unit} [{interval.low:.4g}, {interval.high:.4g}]"
+    return _in_words(_in_values(finding))
+
+
+def _in_words(values: Mapping[str, Any]) -> str:
+    if values["refused"] is not None:
+        return f"not run: {values['refused']}"
+    for name, words in QUANTITIES.items():
+        if values[name] is not None:
+            low, high = values[f"{name}_interval"]
+            return f"{words} {values[name]:.4g} [{low:.4g}, {high:.4g}]"
     return "no two looks in a row agreed"
 
 
-def as_card(name: str, findings: Sequence[Finding], command: str, seed: int, seeds: int, commit: str) -> str:
-    """A certificate as a page of Markdown."""
-    head = findings[0]
+def as_card(values: Mapping[str, Any], command: str, commit: str) -> str:
+    """A certificate as a page of Markdown.
+
+    Args:
+        values: what `as_values` made.
+        command: the line that makes it again.
+        commit: of the code that made it.
+    """
     lines = [
-        f"# Growth certificate: {name}",
+        f"# Growth certificate: {values['editor']}",
         "",
-        f"**{head.verdict.regime.capitalize()}** under values that shift with the read-out: {summed_up(head)}.",
+        f"**{values['regime'].capitalize()}** under values that shift with the read-out: {_in_words(values)}.",
         "",
         "| setting | m x n | regime | measured (95 %) | theory | edits |",
         "|---|---|---|---|---|---|",
     ]
-    for finding in findings:
-        told = "" if finding.foretold is None else f"{finding.relation} {finding.foretold:.4g}"
-        edits = finding.verdict.looks[-1].edits if finding.verdict.looks else 0
-        size = f"{finding.setting.m} x {finding.setting.n}"
-        cells = (finding.setting.name, size, finding.verdict.regime, summed_up(finding), told, str(edits))
+    for row in values["settings"]:
+        told = "" if row["predicted"] is None else f"{row['relation']} {row['predicted']:.4g}"
+        looks = row["evidence"]["looks"]
+        edits = str(looks[-1]["edits"] if looks else 0)
+        cells = (row["name"], f"{row['m']} x {row['n']}", row["regime"], _in_words(row), told, edits)
         lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", f"Laws kept: {', '.join(values['laws'])}.", "", "| trait | says | seen |", "|---|---|---|"]
+    for name, seen in values["traits"].items():
+        stated = " ".join((TRAITS[name].__doc__ or "").split())
+        lines.append(f"| {name} | {stated.replace('|', '&#124;')} | {'yes' if seen is None else f'no: {seen}'} |")
     lines += [
         "",
-        f"Streams on linear memories, seeds {seed} to {seed + seeds - 1}, commit {commit}. A regime is named when two",
-        "doublings of the time in a row pass the same one-sided t tests on log ‖W‖² over independent streams; the",
-        f"probability of naming one that is not there is at most {head.verdict.error_rate:g} a setting. Powers of ‖W‖²",
-        'below 0.1 count as bounded, and above 3 are not told from an exponential. "Undecided" says that no such',
-        "agreement came in the edits given.",
+        f"Streams on linear memories, seeds {values['seeds'][0]} to {values['seeds'][-1]}, commit {commit}. A regime",
+        "is named when two doublings of the time in a row pass the same one-sided t tests on log ‖W‖² over independent",
+        f"streams; the probability of naming one that is not there is at most {values['evidence']['error_rate']:g} a",
+        "setting. Powers of ‖W‖² below 0.1 count as bounded, and above 3 are not told from an exponential.",
+        '"Undecided" says that no such agreement came in the edits given.',
         "",
         f"    {command}",
         "",

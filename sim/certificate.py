@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -16,14 +16,12 @@ from sim.blocked import BlockedStream, run_blocks, why_not_blocked
 from sim.editor import Editor, step
 from sim.engine import write_in_place
 from sim.foretold import foretold_rate
+from sim.laws import LAWS, tried
 from sim.memory import LinearMemory
 from sim.montecarlo import Interval, student_interval
 from sim.regime import Verdict, sequential_test
-from sim.settings import SETTINGS, Setting, make_world
+from sim.settings import SETTINGS, MakeEditor, Setting, make_world
 from theory.command import Misuse
-
-MakeEditor = Callable[[Setting], Editor]
-"""A setting -> the editor for it, such as `sim.compose.compose` makes."""
 
 
 class Finding(NamedTuple):
@@ -74,17 +72,32 @@ def certify(
     Yields:
         One finding a setting, as it is done. An editor that cannot go in blocks is some fifty times slower a stream:
         after the headline it gets three quarters of the streams and three doublings at most.
+
+    Raises:
+        Misuse: the editor breaks a law, so that no stream of it means anything.
     """
+    lawful = False
     for index, setting in enumerate(settings):
         rule = make(setting)
         reason = refusal(rule, setting)
         if reason is not None:
-            yield Finding(setting, Verdict("undecided", (), error_rate, 0), refused=reason)
+            yield Finding(setting, Verdict("undecided", (), (), error_rate, 0), refused=reason)
             continue
+        if not lawful:
+            check_laws(make, setting)
+            lawful = True
         streams, few = Streams(rule, setting, [seed + i for i in range(seeds)]), looks
         if index and streams.step_by_step is not None:
             streams, few = Streams(rule, setting, [seed + i for i in range(math.ceil(3 * seeds / 4))]), min(3, looks)
         yield found(rule, setting, streams, few, error_rate)
+
+
+def check_laws(make: MakeEditor, setting: Setting) -> None:
+    """Raise Misuse where an editor breaks a law of `sim.laws` in a setting."""
+    for name, seen in tried(make, setting, LAWS).items():
+        if seen is not None:
+            stated = " ".join((LAWS[name].__doc__ or "").split())
+            raise Misuse(f"the editor breaks the law {name!r} ({stated}): {seen}; mend it, no stream of it would count")
 
 
 def refusal(rule: Editor, setting: Setting) -> str | None:
@@ -104,7 +117,8 @@ def found(rule: Editor, setting: Setting, streams: Streams, looks: int, error_ra
     verdict = sequential_test(streams.extend, 8 * setting.n, looks, error_rate=error_rate)
     rate = power = level = None
     if verdict.regime in ("exponential", "shrinking"):
-        between = 7 / 16 * verdict.looks[-1].edits  # from the middle of one averaged quarter to that of the next
+        edits = verdict.looks[-1].edits
+        between = middle(edits) - middle(edits // 2)
         rate = Interval(*(value / between for value in verdict.looks[-1].growth))
     elif verdict.regime == "polynomial":
         power = Interval(*(value / math.log(2) for value in verdict.looks[-1].growth))
@@ -112,6 +126,15 @@ def found(rule: Editor, setting: Setting, streams: Streams, looks: int, error_ra
         level = student_interval(streams.norm_sq[np.isfinite(streams.norm_sq)])
     value, relation = foretold_rate(rule, setting) or (None, "")
     return Finding(setting, verdict, rate, power, level, value, relation, streams.step_by_step)
+
+
+def middle(edits: int, *, first: bool = False) -> float:
+    """The middle of the stretch whose log R a look at t = `edits` averages: t/2 to t at the first, ¾t to t later.
+
+    >>> middle(128, first=True), middle(256)
+    (96.0, 224.0)
+    """
+    return (3 if first else 3.5) * edits / 4
 
 
 class Streams:

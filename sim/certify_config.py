@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -12,15 +13,29 @@ from sim.config import demand
 
 @dataclass(frozen=True)
 class RulesCommand:
-    """List every rule and transform with its source and metric form."""
+    """List every rule and transform with its source, its metric form and its certified regime with and without NAS."""
 
+    certify: bool = False
+    """Certify all of them anew, which takes some minutes, instead of reading what is on record."""
+    seeds: int = 16
+    """Independent streams an editor, with --certify."""
+    seed: int = 0
+    """The first of them."""
     json: Path | None = None
     """also write the list as JSON"""
 
 
+def check_rules(command: RulesCommand) -> None:
+    """Raise Misuse unless the catalogue can be certified so."""
+    demand(command.seeds >= 8, "seeds", command.seeds, "a regime needs at least 8 streams, such as 16")
+    demand(0 <= command.seed < 2**63, "seed", command.seed, "give a number from 0 to 2⁶³ − 1")
+    asked = command.certify or (command.seeds, command.seed) == (16, 0)
+    demand(asked, "seeds", command.seeds, "seeds are for --certify; the record has its own")
+
+
 @dataclass(frozen=True)
-class CertifyCommand:
-    """Certify what an editor does to the norm: its regime in each of several settings, by a sequential test."""
+class CertifyConfig:
+    """One certificate."""
 
     rule: tyro.conf.Positional[str]
     """A name of `python -m sim rules`, "name:option=value,...", or "module:factory", a function of (m, n) of your own
@@ -37,13 +52,23 @@ class CertifyCommand:
     """Doublings of the time at most."""
     error_rate: float = 0.01
     """Of naming a regime that is not there, a setting."""
+
+
+@dataclass(frozen=True)
+class CertifyCommand:
+    """Certify what an editor does to the norm: its regime in each of several settings, by a sequential test."""
+
+    run: Annotated[CertifyConfig, tyro.conf.arg(name="")]
+    """The editor and the streams."""
     json: Path | None = None
     """also write the certificate as JSON"""
     card: Path | None = None
     """also write it as a page of Markdown, for a paper's appendix"""
+    out: Path | None = None
+    """also write a run's folder, from which `python -m figures certificate` draws"""
 
 
-def check_certify(command: CertifyCommand) -> None:
+def check_certify(command: CertifyConfig) -> None:
     """Raise Misuse unless the certificate can be made."""
     demand(command.seeds >= 8, "seeds", command.seeds, "a regime needs at least 8 streams, such as 16")
     demand(0 <= command.seed < 2**63, "seed", command.seed, "give a number from 0 to 2⁶³ − 1")
@@ -51,10 +76,10 @@ def check_certify(command: CertifyCommand) -> None:
     demand(0 < command.error_rate < 0.5, "error-rate", command.error_rate, "it lies between 0 and 0.5, such as 0.01")
 
 
-def certify_line(command: CertifyCommand) -> str:
+def certify_line(command: CertifyConfig) -> str:
     """The line that makes this certificate again.
 
-    >>> certify_line(CertifyCommand("memit:weighting=8", values=("nas",), seeds=8))
+    >>> certify_line(CertifyConfig("memit:weighting=8", values=("nas",), seeds=8))
     'python -m sim certify memit:weighting=8 --values nas --seeds 8'
     """
     words = ["python -m sim certify", command.rule]

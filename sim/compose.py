@@ -13,10 +13,9 @@ from typing import Any
 
 from sim.catalogue import DELTAS, RULES, VALUES, Part
 from sim.editor import Editor, chain, editor
-from sim.settings import Setting
+from sim.settings import MakeEditor, Setting
 from theory.command import Misuse
 
-MakeEditor = Callable[[Setting], Editor]
 Maker = Callable[[Setting], Any]
 
 

@@ -40,18 +40,32 @@ class Look(NamedTuple):
     regime: Regime
 
 
+class Level(NamedTuple):
+    """Where the streams stood.
+
+    Attributes:
+        edits: t.
+        log_norm_sq: mean of log R_t with its interval over the streams that are still in range.
+    """
+
+    edits: int
+    log_norm_sq: Interval
+
+
 class Verdict(NamedTuple):
     """A regime with its evidence.
 
     Attributes:
         regime: what two looks in a row agreed on, or "undecided".
         looks: all of them.
+        levels: log R from the first time on, for a picture; no test rests on them.
         error_rate: the probability, at most, with which a look sequence like this names a regime that is not there.
         overflowed: how many streams left their dtype's range before the last look.
     """
 
     regime: Regime
     looks: tuple[Look, ...]
+    levels: tuple[Level, ...]
     error_rate: float
     overflowed: int
 
@@ -119,9 +133,10 @@ def sequential_test(
     level = error_rate / (3 * looks)
     times = [first * 2**j for j in range(looks + 1)]
     before, start = None, extend(times[0])
-    now, seen = start, list[Look]()
+    now, seen, levels = start, list[Look](), _levels(times[0], start)
     for edits in times[1:]:
         now = extend(edits)
+        levels += _levels(edits, now)
         kept = np.isfinite(now) & np.isfinite(start)
         if kept.sum() < 4:
             break
@@ -135,7 +150,13 @@ def sequential_test(
             break
         before, start = growth, now
     gone = ~np.isfinite(now)
-    return Verdict(_agreed(seen, bool(gone.mean() > 0.5)), tuple(seen), error_rate, int(gone.sum()))
+    return Verdict(_agreed(seen, bool(gone.mean() > 0.5)), tuple(seen), tuple(levels), error_rate, int(gone.sum()))
+
+
+def _levels(edits: int, logs: NDArray[np.float64]) -> list[Level]:
+    """The level of the streams that are in range; none of fewer than four."""
+    kept = logs[np.isfinite(logs)]
+    return [Level(edits, student_interval(kept))] if len(kept) >= 4 else []
 
 
 def _agreed(looks: Sequence[Look], gone: bool) -> Regime:

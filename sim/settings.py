@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from sim.editor import Editor
 from sim.memory import (
     KeyLaw,
     LinearMemory,
@@ -63,6 +64,9 @@ class Setting:
         """The norm of a solved value on the unedited weight, on average: what NAS anchors to."""
         return self.clamp if self.values == "fixed" else math.sqrt((1 + self.clamp**2) * self.m)
 
+
+MakeEditor = Callable[[Setting], Editor]
+"""A setting -> the editor for it, such as `sim.compose.compose` makes."""
 
 BASE = Setting("relative shift")
 SETTINGS = (

@@ -186,7 +186,7 @@ def test_the_walk_through_runs_as_it_stands(
 
 def test_the_values_of_a_certificate_are_those_of_its_findings() -> None:
     finding = headline("memit")
-    values = as_values("memit", [finding], 0, 16)
+    values = as_values("memit", [finding], {}, 0, 16)
     assert finding.rate is not None
     assert finding.foretold is not None
     assert values["rate"] == finding.rate.mean
