@@ -15,7 +15,7 @@ from real_models.adapters.adapter import Adapter, adapter_for
 from real_models.cache import cache_folder
 from real_models.config import EditConfig
 from real_models.requests import Request
-from real_models.sequence import Layered, column
+from real_models.sequence import Layered, column, look
 from real_models.statistics import covariance, read_texts
 from real_models.values import Editable, sample_prefixes, solve_value
 from sim.anchor import PilotAnchor, pilot_anchor
@@ -126,8 +126,14 @@ def check(config: EditConfig) -> None:
         raise Misuse(f"--ridge and --threshold are AlphaEdit's; {config.rule} has neither, so leave them out")
     if config.anchor and config.pilots < 2:
         raise Misuse(f"--pilots is {config.pilots}; an anchor needs at least 2")
-    if not config.anchor and (config.one_sided or config.drop is not None):
-        raise Misuse("--one-sided and --drop shape the anchor; add --anchor or leave them out")
+    if not config.anchor and (config.one_sided or config.drop is not None or config.anchor_at != "last"):
+        raise Misuse("--one-sided, --drop and --anchor-at shape the anchor; add --anchor or leave them out")
+    if config.solve.most_probable is not None and config.solve.most_probable < 0:
+        raise Misuse(f"--most-probable is {config.solve.most_probable}; give a number of updates, such as 4")
+    if config.solve.keep is not None and not 0 < config.solve.keep <= 1:
+        raise Misuse(f"--keep is {config.solve.keep}; choose a share above 0 and at most 1, such as 0.2")
+    if config.solve.elastic < 0:
+        raise Misuse(f"--elastic is {config.solve.elastic}; it must not be negative")
     try:
         torch.empty(0, device=config.device)
     except (RuntimeError, AssertionError) as error:
@@ -163,36 +169,53 @@ def split_requests(
     return tuple(stream), tuple(pilots), max(0, config.pilots - len(rest))
 
 
-def measure_anchor(bench: Bench, layer: int, track: Track) -> PilotAnchor | None:
-    """The anchor a: trimmed mean of ‖v*‖ over pilots solved on the unedited model; None for a run without one.
+def measure_anchors(bench: Bench, layers: Sequence[int], track: Track) -> dict[int, PilotAnchor]:
+    """The anchors by layer: trimmed means of ‖v*‖ over pilots solved on the unedited model; none for a run without.
+
+        last layer alone   v* = Wk + b + δ
+        every layer        v* = W_l k_l + b_l + δ/L,   what layer l of L writes while the others write their shares
 
     Pilots are solved one by one, as the stream's edits are; the released code solves them on the bare prompt only, in
     batches of 16 with a mean loss.
     """
-    if not bench.config.anchor:
-        return None
-    numbers = iter(track(bench.pilots, "pilots"))
+    config, last = bench.config, layers[-1]
+    if not config.anchor:
+        return {}
+    anchored = layers if config.anchor_at == "every" else (last,)
+    values: dict[int, list[Tensor]] = {layer: [] for layer in anchored}
+    for request in track(bench.pilots, "pilots"):
+        solved = solve_value(bench.editable, request, last, config.solve)
+        for layer in anchored:
+            output = column(solved.output) if layer == last else _output(bench, request, layer)
+            values[layer].append(output + column(solved.shift) / len(anchored))
+    return {layer: pilot_anchor(solved.__getitem__, len(solved)) for layer, solved in values.items()}
 
-    def solve(index: int) -> Tensor:
-        solved = solve_value(bench.editable, next(numbers), layer, bench.config.solve)
-        return column(solved.output) + column(solved.shift)
 
-    return pilot_anchor(solve, len(bench.pilots))
+def _output(bench: Bench, request: Request, layer: int) -> Tensor:
+    """A projection's output Wk + b at the subject's last token of the bare prompt, (m, 1)."""
+    here, bias = look(bench.editable, request, layer, layer), bench.adapter.bias(layer)
+    return here.readout + (0 if bias is None else column(bias))
 
 
-def make_editors(bench: Bench, layers: Sequence[int], anchor: float | None) -> Layered:
-    """The config's editor at every edited layer, with fresh states."""
-    editors = {}
+def make_editors(bench: Bench, layers: Sequence[int], anchors: Mapping[int, float]) -> Layered:
+    """The config's editor at every edited layer, with fresh states.
+
+    Args:
+        bench: the model; unedited where values are solved on the original weights.
+        layers: the edited layers, in order.
+        anchors: layer -> anchor.
+    """
+    config, editors = bench.config, {}
     for layer in layers:
-        bias = bench.adapter.bias(layer)
-        values: list[Transform[Edit]] = []
-        if anchor is not None and bench.config.drop is not None:
-            values.append(drop_norm(bench.config.drop * anchor, bias=bias))
-        if anchor is not None:
-            values.append(anchor_norm(anchor, two_sided=not bench.config.one_sided, bias=bias))
+        bias, values = bench.adapter.bias(layer), list[Transform[Edit]]()
+        if layer in anchors and config.drop is not None:
+            values.append(drop_norm(config.drop * anchors[layer], bias=bias))
+        if layer in anchors:
+            values.append(anchor_norm(anchors[layer], two_sided=not config.one_sided, bias=bias))
         editors[layer] = editor(make_solver(bench, layer), values=chain(*values))
-    states = {layer: rule.init(bench.adapter.weight(layer).double()) for layer, rule in editors.items()}
-    return Layered(editors, states)
+    weights = {layer: bench.adapter.weight(layer).clone() for layer in layers}
+    states = {layer: rule.init(weights[layer].double()) for layer, rule in editors.items()}
+    return Layered(editors, states, config.anchor_at == "every", weights if config.values_from == "original" else {})
 
 
 def make_solver(bench: Bench, layer: int) -> Solver:

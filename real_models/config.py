@@ -25,6 +25,14 @@ class SolveConfig:
     """Weight of the KL term at the essence prompt."""
     stop_loss: float = 0.05
     """A solve ends when its loss is below this."""
+    most_probable: int | None = None
+    """MPES: also end a solve this many updates after the new answer has become the likeliest at every prompt (4 on
+    GPT-2 XL, 2 on Llama-3 as published); default: never."""
+    keep: float | None = None
+    """EAC: from half of the steps on move only this share of δ's dimensions (0.2 for ROME, 0.05 for MEMIT as
+    published); default: all."""
+    elastic: float = 5e-7
+    """EAC, with --keep: weight of Σ|δ_j|/score_j in the loss."""
     prefixes: int = 5
     """How many texts, sampled from the model, stand before the prompt in turn."""
     prefix_tokens: int = 10
@@ -51,6 +59,11 @@ class EditConfig:
     """Let the anchor only shorten values; as published it also lengthens them."""
     drop: float | None = None
     """Drop an edit whose value is longer than this many anchors (2 as published); default: drop nothing."""
+    anchor_at: Literal["last", "every"] = "last"
+    """With --anchor: rescale the solved value once, at the last edited layer as published, or what every edited layer
+    writes, each to an anchor of its own."""
+    values_from: Literal["current", "original"] = "current"
+    """The weights on which a value is solved: the edited ones, or as NSE does the original ones."""
     edits: int = 100
     """How many edits, one a step."""
     layers: tuple[int, ...] | None = None

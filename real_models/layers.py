@@ -40,13 +40,14 @@ def single_edits(bench: Bench, trials: Sequence[Request], layers: Iterable[int],
         One row a layer and request: efficacy, generalisation, specificity and their exact variants, in percent.
     """
     config = replace(bench.config, rule="rome", metric="identity", anchor=False, one_sided=False, drop=None)
+    config = replace(config, anchor_at="last", values_from="current")
     single = replace(bench, config=config)
     pairs = [(layer, request) for layer in layers for request in trials]
     rows: list[Row] = []
     for layer, request in track(pairs, "layers"):
         unedited = evaluate_edits(bench.adapter, bench.editable.tokenizer, (request,))
         before = bench.adapter.weight(layer).clone()
-        edit_once(bench.editable, request, make_editors(single, (layer,), None), config.solve)
+        edit_once(bench.editable, request, make_editors(single, (layer,), {}), config.solve)
         measured = evaluate_edits(bench.adapter, bench.editable.tokenizer, (request,))
         bench.adapter.write(layer, before)
         rows.append({"layer": layer, "case_id": request.case_id, **measured, "efficacy_before": unedited["efficacy"]})

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from real_models.bench import Bench, Track, describe, make_editors, measure_anchor, set_up
+from real_models.bench import Bench, Track, describe, make_editors, measure_anchors, set_up
 from real_models.config import EditConfig
 from real_models.evaluate import evaluate_edits, perplexity
 from real_models.layers import best_layer, by_layer, single_edits
@@ -108,11 +108,11 @@ def restore(bench: Bench, out: Path, track: Track) -> Progress:
         return begin(bench, out, track)
     tensors, facts, tables = saved
     measured = facts["measured"]
-    layered = make_editors(bench, measured["layers"], measured["anchor"])
+    layered = make_editors(bench, measured["layers"], {int(layer): a for layer, a in measured["anchors"].items()})
     states = {layer: restore_state(state, tensors, f"editor.{layer}") for layer, state in layered.states.items()}
     for layer in measured["layers"]:
         bench.adapter.write(layer, tensors[f"weight.{layer}"])
-    return Progress(facts["step"], tables["rows"], tables["checkpoints"], Layered(layered.editors, states), measured)
+    return Progress(facts["step"], tables["rows"], tables["checkpoints"], layered._replace(states=states), measured)
 
 
 def begin(bench: Bench, out: Path, track: Track) -> Progress:
@@ -125,16 +125,18 @@ def begin(bench: Bench, out: Path, track: Track) -> Progress:
         layers = [best_layer(table)]
     else:
         layers = [bench.adapter.check_layer(layer) for layer in bench.config.layers]
-    anchor = measure_anchor(bench, layers[-1], track)
+    anchors = measure_anchors(bench, layers, track)
+    last = anchors.get(layers[-1])
     weight = bench.adapter.weight(layers[-1])
     facts |= {
         "layers": layers,
         "m": weight.shape[0],
         "n": weight.shape[1],
-        "anchor": None if anchor is None else anchor.norm,
-        "anchor_se": None if anchor is None else anchor.standard_error,
+        "anchor": None if last is None else last.norm,
+        "anchor_se": None if last is None else last.standard_error,
+        "anchors": {str(layer): anchor.norm for layer, anchor in anchors.items()},
     }
-    layered = make_editors(bench, layers, facts["anchor"])
+    layered = make_editors(bench, layers, {layer: anchor.norm for layer, anchor in anchors.items()})
     progress = Progress(0, [], [], layered, facts)
     progress.checkpoints.append(checkpoint(bench, progress))
     save(bench, progress, out)

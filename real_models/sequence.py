@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -26,12 +28,17 @@ class Layered(NamedTuple):
     """An editor at every edited layer, with its states.
 
     Attributes:
-        editors: layer -> editor; only the last layer's value transforms are used.
+        editors: layer -> editor.
         states: layer -> state.
+        every: whether each layer's value transforms act on what it writes; else the last layer's alone act, once, on
+            the solved value.
+        originals: layer -> the unedited weight, where values are solved on it; empty where on the current one.
     """
 
     editors: Mapping[int, Editor]
     states: Mapping[int, EditorState]
+    every: bool = False
+    originals: Mapping[int, Tensor] = MappingProxyType({})
 
 
 class Here(NamedTuple):
@@ -54,9 +61,11 @@ def edit_once(
     """Write one request into the model, over its edited layers in order.
 
     The value is solved and transformed once, at the last edited layer; layer i of L writes (z − h)/(L − i) of what
-    is then still missing, and past keys are absorbed when all layers are written. One key serves throughout, the bare
-    prompt's, so that T1 and T5 speak of the very vector that NAS anchors; the released MEMIT family instead writes at
-    the mean of the bare prompt's key and of the prefixed prompts' mean key.
+    is then still missing, and past keys are absorbed when all layers are written. With `layered.every` the solved
+    value stays as it is, and each layer's own Wk + (z − h)/(L − i) is transformed by that layer's editor.
+
+    One key serves throughout, the bare prompt's, so that T1 and T5 speak of the very vector that NAS anchors; the
+    released MEMIT family instead writes at the mean of the bare prompt's key and of the prefixed prompts' mean key.
 
     Args:
         editable: the model, which is changed in place.
@@ -71,27 +80,46 @@ def edit_once(
     adapter, layers = editable.adapter, tuple(layered.editors)
     states = dict(layered.states)
     last = layers[-1]
-    solved = solve_value(editable, request, last, config)
+    with restored(adapter, layered.originals):
+        solved = solve_value(editable, request, last, config)
     finite = math.isfinite(solved.loss)
     if not finite or not all(torch.isfinite(part).all() for part in (solved.shift, solved.output, solved.key)):
         return [{"layer": last, "case_id": request.case_id, "loss": solved.loss, "finite": False}], layered, False
-    shift, states[last] = _target(adapter, solved, layered, last)
-    goal = _look(editable, request, last, last).stream + shift
+    shift = column(solved.shift)
+    if not layered.every:
+        shift, states[last] = _target(adapter, solved, layered, last)
+    original = bool(layered.originals) and bool(shift.any())  # a dropped edit asks for nothing, not for the way back
+    goal = shift + (column(solved.stream) if original else look(editable, request, last, last).stream)
     rows: list[Row] = []
     for position, layer in enumerate(layers):
-        here = _look(editable, request, layer, last)
+        here = look(editable, request, layer, last)
         residual = (goal - here.stream) / (len(layers) - position)
         edit = Edit(here.key, here.readout, here.readout + residual)
+        if layered.every:
+            edit, states[layer] = layered.editors[layer].target(edit, states[layer], adapter.weight(layer).double())
         row, states[layer] = _write(adapter, layered.editors[layer], edit, states[layer], layer)
         rows.append({"layer": layer, "case_id": request.case_id, **_facts(solved, adapter.bias(last)), **row})
         if not row["finite"]:
-            return rows, Layered(layered.editors, states), False
+            return rows, layered._replace(states=states), False
     for layer in layers:
         # With one layer the write leaves its own key as it was; with several, later keys have moved.
-        key = edit.keys if len(layers) == 1 else _look(editable, request, layer, last).key
+        key = edit.keys if len(layers) == 1 else look(editable, request, layer, last).key
         if torch.isfinite(key).all():
             states[layer] = layered.editors[layer].absorb(key, states[layer])
-    return rows, Layered(layered.editors, states), True
+    return rows, layered._replace(states=states), True
+
+
+@contextmanager
+def restored(adapter: Adapter, originals: Mapping[int, Tensor]) -> Iterator[None]:
+    """The model with these weights in place of its own, for as long as the context lasts."""
+    edited = {layer: adapter.weight(layer).clone() for layer in originals}
+    try:
+        for layer, weight in originals.items():
+            adapter.write(layer, weight)
+        yield
+    finally:
+        for layer, weight in edited.items():
+            adapter.write(layer, weight)
 
 
 def _target(adapter: Adapter, solved: Solved, layered: Layered, last: int) -> tuple[Tensor, EditorState]:
@@ -104,7 +132,7 @@ def _target(adapter: Adapter, solved: Solved, layered: Layered, last: int) -> tu
     return edit.residuals, state
 
 
-def _look(editable: Editable, request: Request, layer: int, last: int) -> Here:
+def look(editable: Editable, request: Request, layer: int, last: int) -> Here:
     """Read key and read-out at a layer, and the stream behind the last edited one, on the bare prompt."""
     adapter = editable.adapter
     prompt, span = fill(request.template, request.subject)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -15,6 +15,7 @@ from real_models.adapters.adapter import Adapter
 from real_models.config import SolveConfig
 from real_models.prompts import Batch, Encoded, encode, fill, pad
 from real_models.requests import Request
+from real_models.selection import Selection, select
 from real_models.trace import Trace, resume_from, trace
 from theory.command import Misuse
 
@@ -26,7 +27,8 @@ class Solved(NamedTuple):
         shift: δ (d,), as added to the layer's output.
         output: v0 (d,), the projection's output Wk + b before any edit.
         key: k (n,), the projection's input.
-        hidden_norm: ‖h‖ of the layer's output, to which the clamp is relative.
+        stream: h (d,), the layer's output, on which δ is added.
+        hidden_norm: ‖h‖, to which the clamp is relative.
         loss: the last loss.
         steps: how many gradient steps were taken.
     """
@@ -34,6 +36,7 @@ class Solved(NamedTuple):
     shift: Float[Tensor, " d"]
     output: Float[Tensor, " d"]
     key: Float[Tensor, " n"]
+    stream: Float[Tensor, " d"]
     hidden_norm: float
     loss: float
     steps: int
@@ -62,6 +65,11 @@ def solve_value(editable: Editable, request: Request, layer: int, config: SolveC
         minimise  mean NLL(new answer) + kl · KL(p_δ ‖ p₀) at the essence prompt + decay · ‖δ‖/‖h‖²
         subject to ‖δ‖ ≤ clamp · ‖h‖ after every step;  stop when the loss is below stop_loss
 
+    With `most_probable` (MPES) it also stops that many updates after the whole new answer has become, and stayed, the
+    likeliest at every prompt: an answer of several tokens counts once. With `keep` (EAC) the share of δ's dimensions of
+    largest score goes on alone from half of the steps, or from where a stop was due, with elastic · Σ|δ_j|/score_j
+    in the loss.
+
     Args:
         editable: the model with its prefixes.
         request: what to write.
@@ -72,36 +80,48 @@ def solve_value(editable: Editable, request: Request, layer: int, config: SolveC
         δ with the key, the read-out and the course of the solve.
 
     Source: the common solve of the MEMIT family, kmeng01/memit `memit/compute_z.py`: its KL has the edited model's
-    distribution first, and of its `steps` losses the last is not followed by an update.
+    distribution first, and of its `steps` losses the last is not followed by an update. MPES:
+    scalable-model-editing/encore, `encore/compute_z.py`, which counts right tokens instead of right answers.
     """
     batch = solve_batch(editable, request)
     adapter = editable.adapter
     traced = trace(adapter, batch.ids, layer)
     rows = torch.arange(batch.ids.shape[0], device=batch.ids.device)
     last = batch.subject_last
-    hidden_norm = traced.hidden[0, last[0]].float().norm()
+    stream = traced.hidden[0, last[0]]
+    hidden_norm = stream.float().norm()
     shift = torch.zeros(traced.hidden.shape[-1], dtype=torch.float32, device=batch.ids.device, requires_grad=True)
-    optimizer = torch.optim.Adam([shift], lr=config.learning_rate)
+    optimizer, gradients = torch.optim.Adam([shift], lr=config.learning_rate), torch.zeros_like(shift)
     essence_before: Tensor | None = None
-    loss, taken = torch.tensor(torch.inf), 0
+    selection: Selection | None = None
+    loss, taken, said = torch.tensor(torch.inf), 0, 0
     while True:
         hidden = traced.hidden.index_put((rows, last), shift.to(traced.hidden.dtype), accumulate=True)
-        nll, essence = read_losses(adapter, traced, hidden, batch, layer)
-        essence_before = essence.detach() if essence_before is None else essence_before
-        divergence = (essence.exp() * (essence - essence_before)).sum()
-        loss = nll.mean() + config.kl * divergence + config.decay * shift.norm() / hidden_norm.square()
-        if taken == config.steps - 1 or not torch.isfinite(loss) or loss.item() < config.stop_loss:
+        read = read_losses(adapter, traced, hidden, batch, layer)
+        essence_before = read.essence.detach() if essence_before is None else essence_before
+        divergence = (read.essence.exp() * (read.essence - essence_before)).sum()
+        loss = read.nll.mean() + config.kl * divergence + config.decay * shift.norm() / hidden_norm.square()
+        if selection is not None:
+            loss = loss + config.elastic * selection.penalty(shift)
+        said = said + 1 if bool(read.said.all()) else 0
+        enough = loss.item() < config.stop_loss or (config.most_probable is not None and said > config.most_probable)
+        if config.keep is not None and selection is None and taken and (enough or taken == config.steps // 2):
+            selection, enough = select(gradients / taken, shift.detach(), config.keep), False
+        if taken == config.steps - 1 or not torch.isfinite(loss) or enough:
             break
         optimizer.zero_grad()
         loss.backward()
+        assert shift.grad is not None
+        gradients += shift.grad
         optimizer.step()
         taken += 1
         with torch.no_grad():
+            if selection is not None:
+                shift.mul_(selection.kept)
             shift.mul_((config.clamp * hidden_norm / shift.norm()).clamp_max(1))
     where = int(last[0])
-    return Solved(
-        shift.detach(), traced.outputs[0, where], traced.keys[0, where], float(hidden_norm), loss.item(), taken
-    )
+    keyed, output = traced.keys[0, where], traced.outputs[0, where]
+    return Solved(shift.detach(), output, keyed, stream, float(hidden_norm), loss.item(), taken)
 
 
 def solve_batch(editable: Editable, request: Request) -> Batch:
@@ -116,10 +136,22 @@ def solve_batch(editable: Editable, request: Request) -> Batch:
     return pad(encoded, editable.adapter.device)
 
 
-def read_losses(
-    adapter: Adapter, traced: Trace, hidden: Float[Tensor, "b t d"], batch: Batch, layer: int
-) -> tuple[Float[Tensor, " p"], Float[Tensor, " vocabulary"]]:
-    """Mean NLL of the answer a prompt, and the essence prompt's log-probabilities at the subject's last token.
+class Losses(NamedTuple):
+    """What the model says with a shift.
+
+    Attributes:
+        nll: mean NLL of the answer a prompt.
+        said: whether every token of the answer is the likeliest, a prompt.
+        essence: the essence prompt's log-probabilities at the subject's last token.
+    """
+
+    nll: Float[Tensor, " p"]
+    said: Bool[Tensor, " p"]
+    essence: Float[Tensor, " vocabulary"]
+
+
+def read_losses(adapter: Adapter, traced: Trace, hidden: Float[Tensor, "b t d"], batch: Batch, layer: int) -> Losses:
+    """Read the model's answers with the layer's outputs replaced by `hidden`.
 
     The last row of the batch is the essence prompt. Logits are computed only where they are scored.
     """
@@ -131,9 +163,10 @@ def read_losses(
     targets = batch.ids.roll(-1, dims=1)[scored][:-1]
     nll = -log_p[:-1].gather(1, targets[:, None])[:, 0]
     prompt_of = torch.nonzero(scored)[:-1, 0]
-    prompts = batch.ids.shape[0] - 1
-    sums = torch.zeros(prompts, device=nll.device).index_add(0, prompt_of, nll)
-    return sums / batch.answer[:-1].sum(dim=1), log_p[-1]
+    zeros, tokens = torch.zeros(batch.ids.shape[0] - 1, device=nll.device), batch.answer[:-1].sum(dim=1)
+    sums = zeros.index_add(0, prompt_of, nll)
+    right = zeros.index_add(0, prompt_of, (log_p[:-1].argmax(-1) == targets).to(zeros))
+    return Losses(sums / tokens, right == tokens, log_p[-1])
 
 
 def sample_prefixes(

@@ -23,7 +23,7 @@ def test_keys_stay_what_they_are_while_the_layer_is_edited(config):
     bench = set_up(config)
     before = stream_keys(bench, 0, lambda items, title: items)
     assert before.shape == (5, bench.adapter.weight(0).shape[1])
-    layered = make_editors(bench, [0], None)
+    layered = make_editors(bench, [0], {})
     for request, key in zip(bench.stream, before, strict=True):
         rows, layered, finite = edit_once(bench.editable, request, layered, config.solve)
         assert finite

@@ -162,6 +162,10 @@ def test_a_finished_run_is_not_run_again(tiny_gpt2, tmp_path, monkeypatch):
         (["--model", "world", "--data", "world"], "brings its own text"),
         (["--weighting", "3"], "--weighting is MEMIT's"),
         (["--ridge", "3"], "--ridge and --threshold are AlphaEdit's"),
+        (["--anchor-at", "every"], "add --anchor"),
+        (["--keep", "1.5"], "--keep is 1.5"),
+        (["--most-probable", "-1"], "--most-probable is -1"),
+        (["--elastic", "-1"], "--elastic is -1"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(tiny_gpt2, tmp_path, monkeypatch, capsys, more, message):

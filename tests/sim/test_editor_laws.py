@@ -29,7 +29,7 @@ EDITORS = {
 }
 UNTURNED = {"ultraedit", "stableedit", "eac", "rect", "rect_ported", "sphere"}
 """They look at single coordinates of a value, or at single rows of W."""
-SIZED = {"nas", "nas_one_sided", "nas_dropping", "clip_absolute", "ultraedit", "stableedit"} | {
+SIZED = {"nas", "nas_one_sided", "nas_dropping", "clip_absolute", "eac", "ultraedit", "stableedit"} | {
     "cap_absolute",
     "cap_spectrum",
     "prune",
