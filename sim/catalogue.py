@@ -149,6 +149,9 @@ DELTAS: dict[str, Part] = {
     "rect": Part(rect, _nothing, "", "Model-Editing-Hurt, 20 %"),
     "rect_ported": Part(rect, lambda s: {"share": 0.4, "offset": 1e-8}, "", "AlphaEdit, memit_rect_main.py, 40 %"),
     "prune": Part(prune, _nothing, "", "mjy1111/PRUNE, after every write"),
+    "prune_ported": Part(
+        prune, lambda s: {"at": 500, "doubled": True}, "", "AlphaEdit, evaluate.py: once, at one write, added twice"
+    ),
     "sphere": Part(sphere, _nothing, "", "PlusLabNLP/SPHERE"),
     "revive": Part(revive, _nothing, "", "arXiv 2601.11042"),
     "cap_relative": Part(cap_norm, lambda s: {"ratio": 0.05}, "", "arXiv 2602.02543, increment-level control"),

@@ -5,11 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sim.confront import accumulating, anchoring, batches, collapse, controls, growth, pilots, precision, values
+from sim.confront import (
+    accumulating,
+    anchoring,
+    batches,
+    collapse,
+    controls,
+    growth,
+    pilots,
+    precision,
+    pruned_streams,
+    values,
+)
 from theory.claim import Claim
 from theory.command import Misuse
 
-FAMILIES = (batches, growth, values, accumulating, controls, anchoring, pilots, collapse, precision)
+FAMILIES = (batches, growth, values, accumulating, controls, anchoring, pilots, collapse, pruned_streams, precision)
 
 
 def confrontations(seeds: int) -> tuple[Claim[Any], ...]:

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sim.editor import Transform
@@ -19,11 +19,11 @@ class Start(NamedTuple):
 
     Attributes:
         weight: W_0.
-        largest: s = ‖W_0‖₂.
+        writes: how many there have been.
     """
 
     weight: Float[Tensor, "m n"]
-    largest: Float[Tensor, ""]
+    writes: Int[Tensor, ""]
 
 
 def pruned(
@@ -58,31 +58,40 @@ def pruned(
     return (weight if doubled else start) + left * torch.where(sizes < largest, sizes, over) @ right
 
 
-def prune(*, base: float = math.e) -> Transform[Delta]:
-    """PRUNE after every write.
+def prune(*, base: float = math.e, at: int | None = None, doubled: bool = False) -> Transform[Delta]:
+    """PRUNE along a stream: after every write, or at one of them.
 
-        Δ ← W_0 + F(W + Δ − W_0) − W
+        Δ ← W_0 + F(W + Δ − W_0) − W          (doubled: Δ ← Δ + F(W + Δ − W_0))
 
     Args:
         base: b > 1.
+        at: the number of the only write at which it acts, such as the stream's last, as published; None is every one.
+        doubled: with `at`, as ported into AlphaEdit's and NAS's code; every earlier weight is that of no PRUNE at all.
 
     Returns:
-        The transform; its updates are dense, its state is W_0. Published PRUNE acts once, at the end: see `pruned`.
+        The transform; its updates are dense where it acts, its state is W_0 and a count.
 
     Raises:
-        Misuse: the base is not above 1.
+        Misuse: the base is not above 1, `at` is not positive, or `doubled` without `at`.
 
-    Source: as `pruned`; T4.prune_every_step.
+    Source: as `pruned`; T4.prune_every_step, S6.prune.
     """
     if not base > 1:
         raise Misuse(f"PRUNE's base is {base}; it must be above 1, such as e or 1.2")
+    if at is not None and at < 1:
+        raise Misuse(f"PRUNE acts at write {at}; writes are numbered from 1, so give the stream's last, such as 500")
+    if doubled and at is None:
+        raise Misuse("the ported PRUNE acts once: give the number of that write as at, such as the stream's last")
 
     def init(weight: Tensor) -> Start:
-        return Start(weight.clone(), torch.linalg.matrix_norm(weight.double(), 2))
+        return Start(weight.clone(), torch.zeros((), dtype=torch.int64, device=weight.device))
 
-    def update(delta: Delta, state: Start, weight: Tensor) -> tuple[Tensor, Start]:
+    def update(delta: Delta, state: Start, weight: Tensor) -> tuple[Delta, Start]:
+        state = state._replace(writes=state.writes + 1)
+        if at is not None and int(state.writes) != at:
+            return delta, state
         full = dense(delta)
         wide, start = weight.to(full.dtype), state.weight.to(full.dtype)
-        return pruned(apply_delta(wide, full), start, base=base) - wide, state
+        return pruned(apply_delta(wide, full), start, base=base, doubled=doubled) - wide, state
 
     return Transform(init, update)

@@ -90,6 +90,19 @@ def test_prune_compresses_the_spectrum_of_the_difference_and_is_added_once() -> 
     np.testing.assert_allclose(at_once, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("doubled", [False, True])
+def test_prune_at_one_write_leaves_all_others_alone(doubled: bool) -> None:
+    transform, weight = prune(base=1.5, at=3, doubled=doubled), tensor(START)
+    state = transform.init(weight)
+    for number in range(1, 5):
+        before = weight
+        delta, state = transform.update(tensor(5 * DELTA), state, weight)
+        weight = apply_delta(weight, delta)
+        plain = before + tensor(5 * DELTA)
+        expected = pruned(plain, tensor(START), base=1.5, doubled=doubled) if number == 3 else plain
+        torch.testing.assert_close(weight, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_sphere_removes_alpha_of_the_current_weights_principal_directions() -> None:
     rows = START / np.linalg.norm(START, axis=1, keepdims=True)
     sizes, axes = np.linalg.eigh(rows.T @ rows / M)
@@ -201,6 +214,8 @@ def test_deltaedit_projects_only_unusual_noise_and_only_after_its_warm_up() -> N
     [
         lambda: rect(0.0),
         lambda: prune(base=1.0),
+        lambda: prune(at=0),
+        lambda: prune(doubled=True),
         lambda: pruned(tensor(START), tensor(START), base=0.5),
         lambda: sphere(1.0),
         lambda: revive(0.0),
