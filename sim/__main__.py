@@ -297,6 +297,7 @@ def certify(command: CertifyCommand) -> int:
     check_certify(config)
     from sim.card import as_card, as_rows, as_values, summed_up
     from sim.certificate import certify as findings_of
+    from sim.certificate import check_laws
     from sim.compose import compose
     from sim.laws import TRAITS, tried
     from sim.results import claim_folder, commit, finish, provenance
@@ -308,6 +309,7 @@ def certify(command: CertifyCommand) -> int:
         check_place(place)
     name = " + ".join([config.rule, *config.values, *config.deltas])
     make, findings = compose(config.rule, config.values, config.deltas), []
+    check_laws(make, BASE)
     traits = tried(make, BASE, TRAITS)
     if command.out:
         claim_folder(command.out, config)
@@ -318,6 +320,9 @@ def certify(command: CertifyCommand) -> int:
             findings.append(finding)
             advanced()
             print(f"{finding.setting.name}: {finding.verdict.regime}; {summed_up(finding)}")
+    slow = next((one.step_by_step for one in findings if one.step_by_step and one.setting.keys != "unseen"), None)
+    if slow:
+        print(f"step by step, not in blocks: {slow}")
     values = as_values(name, findings, traits, config.seed, config.seeds)
     if command.out:
         finish(command.out, values, {"rows": as_rows(findings)})

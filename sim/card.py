@@ -64,7 +64,12 @@ def _evidence(finding: Finding) -> dict[str, Any]:
         | {"ratio": look.ratio, "regime": look.regime}
         for look in verdict.looks
     ]
-    return {"error_rate": verdict.error_rate, "overflowed": verdict.overflowed, "looks": looks}
+    return {
+        "error_rate": verdict.error_rate,
+        "streams": finding.streams,
+        "overflowed": verdict.overflowed,
+        "looks": looks,
+    }
 
 
 def _mean(interval: Interval | None) -> float | None:
@@ -99,7 +104,9 @@ def _in_words(values: Mapping[str, Any]) -> str:
         if values[name] is not None:
             low, high = values[f"{name}_interval"]
             return f"{words} {values[name]:.4g} [{low:.4g}, {high:.4g}]"
-    return "no two looks in a row agreed"
+    gone, streams = values["evidence"]["overflowed"], values["evidence"]["streams"]
+    left = f"; {gone} of {streams} streams left the range of {values['dtype']}" if gone else ""
+    return f"no two looks in a row agreed{left}"
 
 
 def as_card(values: Mapping[str, Any], command: str, commit: str) -> str:

@@ -21,7 +21,7 @@ from sim.memory import LinearMemory
 from sim.montecarlo import Interval, student_interval
 from sim.regime import Verdict, sequential_test
 from sim.settings import SETTINGS, MakeEditor, Setting, make_world
-from theory.command import Misuse
+from theory.command import Misuse, told
 
 
 class Finding(NamedTuple):
@@ -30,6 +30,7 @@ class Finding(NamedTuple):
     Attributes:
         setting: where.
         verdict: regime and evidence.
+        streams: how many there were.
         rate: growth of log ‖W‖² an edit over the last doubling; None unless exponential or shrinking.
         power: of ‖W‖² in the number of edits; None unless polynomial.
         plateau: mean ‖W‖²_F over the last quarter, with its interval; None unless bounded.
@@ -41,6 +42,7 @@ class Finding(NamedTuple):
 
     setting: Setting
     verdict: Verdict
+    streams: int = 0
     rate: Interval | None = None
     power: Interval | None = None
     plateau: Interval | None = None
@@ -93,11 +95,17 @@ def certify(
 
 
 def check_laws(make: MakeEditor, setting: Setting) -> None:
-    """Raise Misuse where an editor breaks a law of `sim.laws` in a setting."""
-    for name, seen in tried(make, setting, LAWS).items():
-        if seen is not None:
+    """Raise Misuse where an editor breaks a law of `sim.laws` in a setting, or cannot be tried at all."""
+    try:
+        seen = tried(make, setting, LAWS)
+    except Misuse:
+        raise
+    except Exception as error:
+        raise Misuse(f"the editor failed at its first writes: {told(error)}; mend it and run again") from error
+    for name, what in seen.items():
+        if what is not None:
             stated = " ".join((LAWS[name].__doc__ or "").split())
-            raise Misuse(f"the editor breaks the law {name!r} ({stated}): {seen}; mend it, no stream of it would count")
+            raise Misuse(f"the editor breaks the law {name!r} ({stated}): {what}; mend it, no stream of it would count")
 
 
 def refusal(rule: Editor, setting: Setting) -> str | None:
@@ -125,7 +133,8 @@ def found(rule: Editor, setting: Setting, streams: Streams, looks: int, error_ra
     elif verdict.regime == "bounded":
         level = student_interval(streams.norm_sq[np.isfinite(streams.norm_sq)])
     value, relation = foretold_rate(rule, setting) or (None, "")
-    return Finding(setting, verdict, rate, power, level, value, relation, streams.step_by_step)
+    number = len(streams.norm_sq)
+    return Finding(setting, verdict, number, rate, power, level, value, relation, streams.step_by_step)
 
 
 def middle(edits: int, *, first: bool = False) -> float:

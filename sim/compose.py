@@ -14,9 +14,12 @@ from typing import Any
 from sim.catalogue import DELTAS, RULES, VALUES, Part
 from sim.editor import Editor, chain, editor
 from sim.settings import MakeEditor, Setting
-from theory.command import Misuse
+from theory.command import Misuse, told
 
 Maker = Callable[[Setting], Any]
+
+NUMBERS = ("float", "int", "bool")
+"""The annotations of options that a line of text can give; a covariance is for a program to pass."""
 
 
 def compose(rule: str, values: Sequence[str] = (), deltas: Sequence[str] = ()) -> MakeEditor:
@@ -93,13 +96,17 @@ def _chosen(text: str, parts: Mapping[str, Part], kind: str) -> tuple[Part, dict
     name, _, given = text.partition(":")
     if name not in parts:
         raise Misuse(f"there is no {kind} {name!r}; choose among {', '.join(parts)}")
-    known = inspect.signature(parts[name].make).parameters
+    known = {
+        option: str(one.annotation)
+        for option, one in inspect.signature(parts[name].make).parameters.items()
+        if any(kind in str(one.annotation) for kind in NUMBERS)
+    }
     options: dict[str, Any] = {}
     for word in given.split(",") if given else ():
         option, equals, value = word.partition("=")
         if option not in known:
             raise Misuse(f"{name} has no option {option!r}; it has {', '.join(known) or 'none'}")
-        options[option] = _number(name, option, value if equals else "", str(known[option].annotation))
+        options[option] = _number(name, option, value if equals else "", known[option])
     return parts[name], options
 
 
@@ -123,13 +130,22 @@ def _own(path: str) -> MakeEditor:
         found = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
         if error.name is None or not module.startswith(error.name):
-            raise
+            raise Misuse(f"{module} cannot be imported: {told(error)}; mend it and run again") from error
         raise Misuse(f"there is no rule and no module {module!r}; choose among {', '.join(RULES)}") from error
+    except Exception as error:
+        raise Misuse(f"{module} cannot be imported: {told(error)}; mend it and run again") from error
     if not callable(found):
         raise Misuse(f"{module} has no function {attribute!r}; write one of (m, n) that returns an Editor")
 
     def make(setting: Setting) -> Editor:
-        made = found(setting.m, setting.n)
+        try:
+            made = found(setting.m, setting.n)
+        except Misuse:
+            raise
+        except Exception as error:
+            raise Misuse(
+                f"{path}({setting.m}, {setting.n}) raised {told(error)}; it takes (m, n) and returns an Editor"
+            ) from error
         if not isinstance(made, Editor):
             raise Misuse(f"{path} returned a {type(made).__name__}, not an Editor; see sim.editor.editor")
         return made

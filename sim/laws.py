@@ -81,6 +81,17 @@ def make_trial(make: MakeEditor, setting: Setting) -> Trial:
     return Trial(lambda: make(setting), world.weight, tuple(requests), 1e4 * torch.finfo(world.weight.dtype).eps)
 
 
+def finite(trial: Trial) -> str | None:
+    """A finite request at a finite weight gets a finite write."""
+    rule = trial.make()
+    edit, state, weight = trial.moment(rule)
+    aimed, _ = rule.target(edit, state, weight)
+    for name, part in (("the weight", weight), ("the value", aimed.values), ("Δ", dense(trial.answer(rule)[0]))):
+        if not torch.isfinite(part).all():
+            return f"{name} holds NaN or infinity after {len(trial.requests) - 1} writes"
+    return None
+
+
 def pure(trial: Trial) -> str | None:
     """The same arguments give the same answer twice, and come out as they went in."""
     rule = trial.make()
@@ -156,6 +167,7 @@ def formed(trial: Trial) -> str | None:
 
 
 LAWS: dict[str, Check] = {
+    "finite": finite,
     "pure": pure,
     "fresh": fresh,
     "restored": restored,

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
 class Misuse(ValueError):
     """What the caller asked for cannot be done; the message names the value and the remedy, on one line."""
+
+
+def told(error: Exception) -> str:
+    """An error of a user's own code with where it arose, in a line.
+
+    >>> told(ValueError("no such thing"))
+    'ValueError: no such thing'
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    place = (frames[-1].filename, frames[-1].lineno) if frames else None
+    if isinstance(error, SyntaxError):
+        place = (error.filename or "?", error.lineno)
+    where = "" if place is None else f"{os.path.basename(place[0])}, line {place[1]}: "
+    return f"{where}{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def guarded(action: Callable[[], int | None], prog: str) -> int:

@@ -1,0 +1,85 @@
+"""A saved state goes back to the editor that made it, and to no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sim.catalogue import DELTAS, RULES, VALUES
+from sim.compose import compose
+from sim.editor import Edit, Editor, editor, step
+from sim.lowrank import apply_delta
+from sim.rules.memit import memit
+from sim.rules.memit_seq import memit_seq
+from sim.saved import load_editor_state, save_editor_state
+from sim.settings import BASE, Setting
+from sim.state import flatten_state
+from theory.command import Misuse
+
+EDITORS = {
+    **{name: compose(name) for name in RULES},
+    **{f"{name} + nas": compose(name, ["nas"]) for name in ("rome", "memit_seq")},
+    **{name: compose("rome", [name]) for name in VALUES},
+    **{f"rome | {name}": compose("rome", (), [name]) for name in DELTAS},
+}
+W = torch.randn(BASE.m, BASE.n, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def edited(rule: Editor) -> tuple[torch.Tensor, object]:
+    weight, state, generator = W, rule.init(W), torch.Generator().manual_seed(2)
+    for _ in range(3):
+        key = torch.randn(BASE.n, 1, generator=generator, dtype=torch.float64)
+        value = torch.randn(BASE.m, 1, generator=generator, dtype=torch.float64)
+        delta, state, _ = step(rule, Edit(key, weight @ key, value), state, weight)
+        weight = apply_delta(weight, delta)
+    return weight, state
+
+
+@pytest.mark.parametrize("name", EDITORS)
+def test_a_state_is_read_back_to_the_bit(name: str, tmp_path: Path) -> None:
+    rule = EDITORS[name](BASE)
+    weight, state = edited(rule)
+    save_editor_state(tmp_path / "state.safetensors", rule, state, weight)
+    again = load_editor_state(tmp_path / "state.safetensors", EDITORS[name](BASE), weight)
+    one, two = flatten_state(state), flatten_state(again)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        editor(memit_seq(torch.eye(BASE.n, dtype=torch.float64), weighting=2.5)),
+        editor(memit(weighting=2.0)),
+        compose("memit_seq:weighting=2", ["nas"])(BASE),
+        compose("alphaedit_free:ridge=3")(BASE),
+    ],
+    ids=["another λ", "another rule", "with NAS", "another ridge"],
+)
+def test_a_state_of_another_editor_is_refused(other: Editor, tmp_path: Path) -> None:
+    """Tensors of equal shapes are not enough: MEMIT-seq's states all look alike."""
+    rule = editor(memit_seq(torch.eye(BASE.n, dtype=torch.float64), weighting=2.0))
+    weight, state = edited(rule)
+    save_editor_state(tmp_path / "state.safetensors", rule, state, weight)
+    with pytest.raises(Misuse, match=r"saved by another editor, with other hyper-parameters or for another weight"):
+        load_editor_state(tmp_path / "state.safetensors", other, weight)
+
+
+def test_a_state_for_another_width_or_no_state_is_refused(tmp_path: Path) -> None:
+    path, rule = tmp_path / "state.safetensors", compose("memit_seq")(BASE)
+    weight, state = edited(rule)
+    save_editor_state(path, rule, state, weight)
+    with pytest.raises(Misuse, match=r"another weight than \(4, 8\)"):
+        load_editor_state(path, compose("memit_seq")(Setting("small", m=4, n=8)), torch.zeros(4, 8).double())
+    save_file({"a": torch.zeros(2)}, path)
+    with pytest.raises(Misuse, match="does not say which editor"):
+        load_editor_state(path, rule, weight)
+    path.write_bytes(b"no tensors")
+    with pytest.raises(Misuse, match="no readable safetensors"):
+        load_editor_state(path, rule, weight)
+    with pytest.raises(Misuse, match="no readable safetensors"):
+        load_editor_state(tmp_path / "nowhere.safetensors", rule, weight)
+    assert list(tmp_path.iterdir()) == [path]
