@@ -58,6 +58,21 @@ class Part(NamedTuple):
     values: Callable[[], Transform[Edit]] | None = None
 
 
+class Policy(NamedTuple):
+    """A choice of the value solve: on a model an option of `python -m real_models edit`.
+
+    Attributes:
+        option: that option.
+        source: where it was published.
+        setting: the world of a linear memory in which it is certified; None where it changes a solve only, which a
+            linear memory has not.
+    """
+
+    option: str
+    source: str
+    setting: Setting | None = None
+
+
 def nas_dropping(anchor: float) -> Transform[Edit]:
     """NAS with its drop rule: a value above twice the anchor is not written.
 
@@ -158,4 +173,14 @@ DELTAS: dict[str, Part] = {
     "cap_absolute": Part(cap_norm, lambda s: {"limit": 0.2}, "", "arXiv 2602.02543, increment-level control"),
     "cap_spectrum": Part(cap_spectrum, lambda s: {"limit": 0.2}, "", "arXiv 2602.02543, increment-level control"),
     "decay": Part(decay_weight, lambda s: {"rate": 0.1}, "", "weight decay, a state-level control"),
+}
+
+POLICIES: dict[str, Policy] = {
+    "values_original": Policy(
+        "--values-from original", "jianghoucheng/NSE", Setting("values solved on W_0", original=True)
+    ),
+    "mpes": Policy("--most-probable 4", "scalable-model-editing/encore, per request"),
+    "eac_solve": Policy("--keep 0.2", "famoustourist/EAC, with its elastic net"),
+    "anchor_every": Policy("--anchor --anchor-at every", "an anchor a layer, on what each layer writes"),
+    "anchor_drop": Policy("--anchor --drop 2", "SasyaTitech/NAS, its drop rule"),
 }

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sim.card import QUANTITIES, as_values
-from sim.catalogue import DELTAS, RULES, VALUES, Part
+from sim.catalogue import DELTAS, POLICIES, RULES, VALUES
 from sim.certificate import certify
 from sim.compose import compose
 from sim.results import read_json
-from sim.settings import BASE
+from sim.settings import BASE, Setting
 from theory.command import Misuse
 
 RECORD = Path(__file__).parent / "certified.json"
 """What `python -m sim rules --certify` found last."""
 
 Transforms = tuple[str, ...]
+
+KEPT = ("editor", "regime", "predicted", "relation", *QUANTITIES, *(f"{name}_interval" for name in QUANTITIES))
 
 BEARER = "rome"
 """The rule behind which a transform is certified: alone it grows exponentially."""
@@ -27,20 +29,25 @@ class Entry(NamedTuple):
     """A row of the catalogue.
 
     Attributes:
-        name: of the rule or transform.
-        kind: "rule", "values" or "deltas".
-        part: what the catalogue holds.
-        editors: "plain" and "nas" -> the words of `compose`; no "plain" where the transform is NAS itself.
+        name: of the rule, transform or policy.
+        kind: "rule", "values", "deltas" or "policy".
+        form: a rule's metric form, a policy's option.
+        source: where it was published.
+        editors: "plain" and "nas" -> the words of `compose`; no "plain" where the transform is NAS itself, and none at
+            all for a policy that a linear memory has not.
+        setting: where it is certified.
     """
 
     name: str
     kind: str
-    part: Part
+    form: str
+    source: str
     editors: dict[str, tuple[str, Transforms, Transforms]]
+    setting: Setting = BASE
 
 
 def entries() -> list[Entry]:
-    """Every rule and transform, with the editors in which it is certified.
+    """Every rule, transform and policy, with the editors in which it is certified.
 
     >>> [one.editors["nas"] for one in entries() if one.name in ("memit", "rect")]
     [('memit', ('nas',), ()), ('rome', ('nas',), ('rect',))]
@@ -55,12 +62,15 @@ def entries() -> list[Entry]:
                 editors = {"nas": (rule, values, deltas)}
             else:
                 editors = {"plain": (rule, values, deltas), "nas": (rule, (*values, "nas"), deltas)}
-            rows.append(Entry(name, kind, part, editors))
+            rows.append(Entry(name, kind, part.form, part.source, editors))
+    for name, policy in POLICIES.items():
+        editors = {} if policy.setting is None else {"plain": (BEARER, (), ()), "nas": (BEARER, ("nas",), ())}
+        rows.append(Entry(name, "policy", policy.option, policy.source, editors, policy.setting or BASE))
     return rows
 
 
 def certify_all(chosen: Sequence[Entry], *, seeds: int = 16, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """The rows of the list, certified anew in the headline's setting.
+    """The rows of the list, certified anew.
 
     Args:
         chosen: some of `entries()`.
@@ -74,31 +84,16 @@ def certify_all(chosen: Sequence[Entry], *, seeds: int = 16, seed: int = 0) -> I
     for entry in chosen:
         row: dict[str, Any] = listed(entry)
         for way, words in entry.editors.items():
-            findings = list(certify(compose(*words), (BASE,), seeds=seeds, seed=seed))
+            findings = list(certify(compose(*words), (entry.setting,), seeds=seeds, seed=seed))
             values = as_values(" + ".join([words[0], *words[1], *words[2]]), findings, {}, seed, seeds)
-            kept = (
-                "editor",
-                "regime",
-                "predicted",
-                "relation",
-                *QUANTITIES,
-                *(f"{name}_interval" for name in QUANTITIES),
-            )
-            row[way] = {name: values[name] for name in kept}
+            row[way] = {name: values[name] for name in KEPT}
         yield row
 
 
 def listed(entry: Entry) -> dict[str, Any]:
     """A row without its certificates."""
-    part = entry.part
-    return {
-        "name": entry.name,
-        "kind": entry.kind,
-        "form": part.form,
-        "source": part.source,
-        "plain": None,
-        "nas": None,
-    }
+    row = {name: getattr(entry, name) for name in ("name", "kind", "form", "source")}
+    return row | {"setting": entry.setting.name, "plain": None, "nas": None}
 
 
 def recorded() -> list[dict[str, Any]]:

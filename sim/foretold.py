@@ -34,6 +34,7 @@ def foretold_rate(rule: Editor, setting: Setting) -> tuple[float, str] | None:
     """
     world = make_world(setting, Generator().manual_seed(0))
     relative = setting.values in ("across", "any") and setting.keys != "unseen" and setting.batch == 1
+    relative = relative and not setting.original
     if rule.form is None or rule.form.accumulates or not relative or transforms_values(rule, setting):
         return None
     keys = world.keys(world.weight.double(), SAMPLE, Generator().manual_seed(1))

@@ -38,6 +38,7 @@ class Setting:
         clamp: c = ‖δ‖/‖Wk‖, or ‖v‖ where values are fixed.
         batch: u, requests a write.
         dtype: arithmetic.
+        original: values are solved on the weight before any edit, as NSE does.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Setting:
     clamp: float = 0.75
     batch: int = 1
     dtype: str = "float64"
+    original: bool = False
 
     @property
     def like(self) -> Tensor:
@@ -94,4 +96,4 @@ def make_world(setting: Setting, generator: Generator) -> LinearMemory:
         "fixed": free_values,
     }
     weight = draw_weight(setting.m, setting.n, generator, dtype=setting.like.dtype)
-    return LinearMemory(weight, laws[setting.keys](), values[setting.values](setting.clamp))
+    return LinearMemory(weight, laws[setting.keys](), values[setting.values](setting.clamp), setting.original)
