@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from sim.bench_config import BenchConfig, ScalingCommand, check_bench, check_scaling
-from sim.certify_config import CertifyCommand, RulesCommand, certify_line, check_certify, check_rules
+from sim.certify_config import CertifyCommand, RulesCommand, certify_line, check_certify, check_rules, check_workers
 from sim.config import (
     ConfrontCommand,
     GrowCommand,
@@ -255,6 +255,7 @@ def scaling(command: ScalingCommand) -> int:
 def rules(command: RulesCommand) -> int:
     """List the catalogue with its certified regimes."""
     check_rules(command)
+    workers = check_workers(command.workers)
     from sim.certified import certify_all, entries, recorded
     from sim.results import provenance
     from theory.files import check_place, write_json
@@ -264,7 +265,8 @@ def rules(command: RulesCommand) -> int:
     if command.certify:
         rows, asked = [], entries()
         with counter(len(asked), "rules and transforms") as advanced:
-            for row in certify_all(asked, seeds=command.seeds, seed=command.seed):
+            options = {"seeds": command.seeds, "seed": command.seed, "workers": workers}
+            for row in certify_all(asked, **options):
                 rows.append(row)
                 advanced()
     else:
@@ -295,10 +297,11 @@ def certify(command: CertifyCommand) -> int:
     """Print an editor's certificate, setting by setting."""
     config = command.run
     check_certify(config)
+    workers = check_workers(command.workers)
     from sim.card import as_card, as_rows, as_values, summed_up
     from sim.certificate import certify as findings_of
     from sim.certificate import check_laws
-    from sim.compose import compose
+    from sim.compose import by_words
     from sim.laws import TRAITS, tried
     from sim.results import claim_folder, commit, finish, provenance
     from sim.settings import BASE, SETTINGS
@@ -308,15 +311,14 @@ def certify(command: CertifyCommand) -> int:
     for place in (command.json, command.card):
         check_place(place)
     name = " + ".join([config.rule, *config.values, *config.deltas])
-    make, findings = compose(config.rule, config.values, config.deltas), []
+    make, findings = by_words(config.rule, config.values, config.deltas), []
     check_laws(make, BASE)
     traits = tried(make, BASE, TRAITS)
     if command.out:
         claim_folder(command.out, config)
     with counter(len(SETTINGS), "settings") as advanced:
-        for finding in findings_of(
-            make, seeds=config.seeds, seed=config.seed, looks=config.looks, error_rate=config.error_rate
-        ):
+        options = {name: getattr(config, name) for name in ("seeds", "seed", "looks", "error_rate")}
+        for finding in findings_of(make, workers=workers, **options):
             findings.append(finding)
             advanced()
             print(f"{finding.setting.name}: {finding.verdict.regime}; {summed_up(finding)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,9 +20,17 @@ from sim.foretold import foretold_rate
 from sim.laws import LAWS, tried
 from sim.memory import LinearMemory
 from sim.montecarlo import Interval, student_interval
+from sim.pool import over_processes
 from sim.regime import Verdict, sequential_test
 from sim.settings import SETTINGS, MakeEditor, Setting, make_world
 from theory.command import Misuse, told
+
+ALONE = (6, 4), 3 / 4
+"""Doublings at most in the headline and elsewhere, and the share of streams elsewhere, where each stream is blocked
+by itself."""
+
+STEPPED = (5, 3), 1 / 2
+"""The same where every stream goes step by step."""
 
 
 class Finding(NamedTuple):
@@ -60,6 +69,7 @@ def certify(
     seed: int = 0,
     looks: int = 7,
     error_rate: float = 0.01,
+    workers: int = 1,
 ) -> Iterator[Finding]:
     """Try an editor in every setting.
 
@@ -70,28 +80,42 @@ def certify(
         seed: the first of them.
         looks: doublings of the time at most, from 8n edits on.
         error_rate: of naming a regime that is not there, a setting.
+        workers: processes over which the settings go; above 1 `make` must be picklable, as `by_words` is.
 
     Yields:
-        One finding a setting, as it is done. An editor that cannot go in blocks is some fifty times slower a stream:
-        after the headline it gets three quarters of the streams and three doublings at most.
+        One finding a setting, in order. An editor whose streams cannot share a tensor, or cannot go in blocks, is up to
+        two hundred times slower: it gets fewer doublings (`ALONE`, `STEPPED`), and fewer streams but in the headline.
 
     Raises:
         Misuse: the editor breaks a law, so that no stream of it means anything.
     """
-    lawful = False
-    for index, setting in enumerate(settings):
-        rule = make(setting)
-        reason = refusal(rule, setting)
-        if reason is not None:
-            yield Finding(setting, Verdict("undecided", (), (), error_rate, 0), refused=reason)
-            continue
-        if not lawful:
-            check_laws(make, setting)
-            lawful = True
-        streams, few = Streams(rule, setting, [seed + i for i in range(seeds)]), looks
-        if index and streams.step_by_step is not None:
-            streams, few = Streams(rule, setting, [seed + i for i in range(math.ceil(3 * seeds / 4))]), min(3, looks)
-        yield found(rule, setting, streams, few, error_rate)
+    one = partial(_finding, make, [seed + i for i in range(seeds)], looks, error_rate)
+    ranked = [(setting, not index) for index, setting in enumerate(settings)]
+    writing = next((setting for setting in settings if refusal(make(setting), setting) is None), None)
+    if writing is not None:
+        check_laws(make, writing)
+    if workers == 1 or len(settings) == 1:
+        yield from map(one, ranked)
+    else:
+        yield from over_processes(one, ranked, min(workers, len(settings)))
+
+
+def _finding(
+    make: MakeEditor, seeds: list[int], looks: int, error_rate: float, ranked: tuple[Setting, bool]
+) -> Finding:
+    """One setting's finding; the headline is given more."""
+    setting, headline = ranked
+    rule = make(setting)
+    reason = refusal(rule, setting)
+    if reason is not None:
+        return Finding(setting, Verdict("undecided", (), (), error_rate, 0), refused=reason)
+    streams = Streams(rule, setting, seeds)
+    if streams.slow:
+        most, fewer = ALONE if streams.step_by_step is None else STEPPED
+        looks = min(looks, most[not headline])
+        if not headline:
+            streams = Streams(rule, setting, seeds[: max(8, math.ceil(fewer * len(seeds)))])
+    return found(rule, setting, streams, looks, error_rate)
 
 
 def check_laws(make: MakeEditor, setting: Setting) -> None:
@@ -149,6 +173,8 @@ def middle(edits: int, *, first: bool = False) -> float:
 class Streams:
     """Independent streams of one editor, carried on as far as a test asks.
 
+    They go in blocks, all in one tensor or, where the editor's values do not take that, one by one; else step by step.
+
     Args:
         rule: the editor.
         setting: the world.
@@ -159,17 +185,21 @@ class Streams:
         self.setting, self.written = setting, 0
         generators = [Generator().manual_seed(seed) for seed in seeds]
         worlds = [make_world(setting, generator) for generator in generators]
-        self.step_by_step = why_not_blocked(rule, worlds[0], len(seeds))
+        self.step_by_step = why_not_blocked(rule, worlds[0])
+        self.slow = why_not_blocked(rule, worlds[0], len(seeds)) is not None
+        groups = [range(i, i + 1) for i in range(len(seeds))] if self.slow else [range(len(seeds))]
+        self.blocks: list[BlockedStream] = []
+        self.norms: list[Iterator[float]] = []
         if self.step_by_step is None:
-            weights = torch.stack([world.weight for world in worlds])
-            self.blocks = BlockedStream(
-                rule, worlds[0], generators, batch=setting.batch, block=2 * setting.n, weights=weights
-            )
+            for group in groups:
+                weights = torch.stack([worlds[i].weight for i in group])
+                own = [generators[i] for i in group]
+                block = 8 * setting.n if self.slow else 2 * setting.n
+                stream = BlockedStream(rule, worlds[0], own, batch=setting.batch, block=block, weights=weights)
+                self.blocks.append(stream)
         else:
-            self.norms = [
-                edited_norms(rule, world, setting.batch, generator)
-                for world, generator in zip(worlds, generators, strict=True)
-            ]
+            pairs = zip(worlds, generators, strict=True)
+            self.norms = [edited_norms(rule, world, setting.batch, generator) for world, generator in pairs]
         self.norm_sq = np.full(len(seeds), math.nan)
 
     def extend(self, edits: int) -> NDArray[np.float64]:
@@ -179,28 +209,30 @@ class Streams:
         """
         steps = math.ceil(edits / self.setting.batch) - self.written
         self.written += steps
-        norms = self._in_blocks(steps) if self.step_by_step is None else self._step_by_step(steps)
-        latest = norms[:, steps // 2 :]
+        rows = [_in_blocks(stream, steps) for stream in self.blocks]
+        rows += [_step_by_step(ahead, steps) for ahead in self.norms]
+        latest = np.concatenate(rows)[:, steps // 2 :]
         with np.errstate(divide="ignore", over="ignore"):
             self.norm_sq, logs = (latest**2).mean(axis=1), 2 * np.log(latest).mean(axis=1)
         return np.where(np.isfinite(logs), logs, math.nan)
 
-    def _in_blocks(self, steps: int) -> NDArray[np.float64]:
-        """‖W‖_F after each of the next writes, (streams, steps); NaN from where a stream is not finite."""
-        norms = np.full((len(self.blocks.generators), steps), math.nan)
-        done = 0
-        for columns in run_blocks(self.blocks, steps):
-            number = columns["finite"].shape[1]
-            norms[:, done : done + number] = np.where(columns["finite"], columns["weight_norm_after"], math.nan)
-            done += number
-        return norms
 
-    def _step_by_step(self, steps: int) -> NDArray[np.float64]:
-        norms = np.full((len(self.norms), steps), math.nan)
-        for stream, ahead in enumerate(self.norms):
-            own = list(islice(ahead, steps))
-            norms[stream, : len(own)] = own
-        return norms
+def _in_blocks(stream: BlockedStream, steps: int) -> NDArray[np.float64]:
+    """‖W‖_F after each of the next writes, (trials, steps); NaN from where a trial is not finite."""
+    norms = np.full((len(stream.generators), steps), math.nan)
+    done = 0
+    for columns in run_blocks(stream, steps):
+        number = columns["finite"].shape[1]
+        norms[:, done : done + number] = np.where(columns["finite"], columns["weight_norm_after"], math.nan)
+        done += number
+    return norms
+
+
+def _step_by_step(ahead: Iterator[float], steps: int) -> NDArray[np.float64]:
+    norms = np.full((1, steps), math.nan)
+    own = list(islice(ahead, steps))
+    norms[0, : len(own)] = own
+    return norms
 
 
 def edited_norms(rule: Editor, memory: LinearMemory, batch: int, generator: Generator) -> Iterator[float]:

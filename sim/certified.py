@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from sim.card import QUANTITIES, as_values
 from sim.catalogue import DELTAS, POLICIES, RULES, VALUES
 from sim.certificate import certify
 from sim.compose import compose
+from sim.pool import over_processes
 from sim.results import read_json
 from sim.settings import BASE, Setting
 from theory.command import Misuse
@@ -69,25 +71,32 @@ def entries() -> list[Entry]:
     return rows
 
 
-def certify_all(chosen: Sequence[Entry], *, seeds: int = 16, seed: int = 0) -> Iterator[dict[str, Any]]:
+def certify_all(
+    chosen: Sequence[Entry], *, seeds: int = 16, seed: int = 0, workers: int = 1
+) -> Iterator[dict[str, Any]]:
     """The rows of the list, certified anew.
 
     Args:
         chosen: some of `entries()`.
         seeds: independent streams an editor.
         seed: the first of them.
+        workers: processes over which the entries go.
 
     Yields:
         One row an entry: name, kind, form, source, and for plain and nas the editor, its regime and the number that
         goes with it; None where there is no such editor.
     """
-    for entry in chosen:
-        row: dict[str, Any] = listed(entry)
-        for way, words in entry.editors.items():
-            findings = list(certify(compose(*words), (entry.setting,), seeds=seeds, seed=seed))
-            values = as_values(" + ".join([words[0], *words[1], *words[2]]), findings, {}, seed, seeds)
-            row[way] = {name: values[name] for name in KEPT}
-        yield row
+    one = partial(_row, seeds=seeds, seed=seed)
+    yield from map(one, chosen) if workers == 1 else over_processes(one, chosen, workers)
+
+
+def _row(entry: Entry, *, seeds: int, seed: int) -> dict[str, Any]:
+    row: dict[str, Any] = listed(entry)
+    for way, words in entry.editors.items():
+        findings = list(certify(compose(*words), (entry.setting,), seeds=seeds, seed=seed))
+        values = as_values(" + ".join([words[0], *words[1], *words[2]]), findings, {}, seed, seeds)
+        row[way] = {name: values[name] for name in KEPT}
+    return row
 
 
 def listed(entry: Entry) -> dict[str, Any]:

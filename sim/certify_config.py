@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,8 @@ class RulesCommand:
     """Independent streams an editor, with --certify."""
     seed: int = 0
     """The first of them."""
+    workers: int | None = None
+    """Processes, with --certify; default: one a core, four at most."""
     json: Path | None = None
     """also write the list as JSON"""
 
@@ -60,6 +63,8 @@ class CertifyCommand:
 
     run: Annotated[CertifyConfig, tyro.conf.arg(name="")]
     """The editor and the streams."""
+    workers: int | None = None
+    """Processes over which the settings go; default: one a core, four at most."""
     json: Path | None = None
     """also write the certificate as JSON"""
     card: Path | None = None
@@ -74,6 +79,12 @@ def check_certify(command: CertifyConfig) -> None:
     demand(0 <= command.seed < 2**63, "seed", command.seed, "give a number from 0 to 2⁶³ − 1")
     demand(2 <= command.looks <= 12, "looks", command.looks, "give 2 to 12; each doubles the time")
     demand(0 < command.error_rate < 0.5, "error-rate", command.error_rate, "it lies between 0 and 0.5, such as 0.01")
+
+
+def check_workers(workers: int | None) -> int:
+    """How many processes to use, or Misuse."""
+    demand(workers is None or 1 <= workers <= 64, "workers", workers, "give 1 to 64 processes")
+    return workers or min(4, os.cpu_count() or 1)
 
 
 def certify_line(command: CertifyConfig) -> str:

@@ -64,6 +64,16 @@ def compose(rule: str, values: Sequence[str] = (), deltas: Sequence[str] = ()) -
     return make
 
 
+def by_words(rule: str, values: Sequence[str] = (), deltas: Sequence[str] = ()) -> MakeEditor:
+    """`compose`, as a function that another process can be given; mistakes are told here."""
+    compose(rule, values, deltas)
+    return partial(_by_words, rule, tuple(values), tuple(deltas))
+
+
+def _by_words(rule: str, values: Sequence[str], deltas: Sequence[str], setting: Setting) -> Editor:
+    return compose(rule, values, deltas)(setting)
+
+
 def chosen_transforms(text: str) -> tuple[list[Maker], list[Maker]]:
     """Value and delta transforms from "name+name:option=value+…", in the order of each kind.
 

@@ -1,4 +1,4 @@
-"""Trials over local processes; a worker that dies takes no trial with it."""
+"""Work over local processes; a worker that dies takes no trial with it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+import torch
 
 from sim.config import GrowConfig
 from sim.trials import Result, run_trial
 from theory.command import Misuse
 
 RESTARTS = 3
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 def attempt(config: GrowConfig) -> Result | str:
@@ -71,6 +76,40 @@ def follow_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def over_processes(function: Callable[[Item], Answer], items: Sequence[Item], workers: int) -> Iterator[Answer]:
+    """Map over processes of one thread each, in order; leaving early ends them at once.
+
+    Args:
+        function: picklable.
+        items: picklable.
+        workers: processes.
+
+    Yields:
+        The answers, in the items' order.
+
+    Raises:
+        Misuse: a process died.
+    """
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=begin_alone) as pool:
+        try:
+            for running in [pool.submit(function, item) for item in items]:
+                yield running.result()
+        except BrokenProcessPool as error:
+            raise Misuse("a worker process died; use fewer --workers if memory ran out") from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in set(multiprocessing.active_children()) - others:
+                child.terminate()
+            raise
+
+
+def begin_alone() -> None:
+    """In a worker: one thread, and no life beyond the parent's."""
+    torch.set_num_threads(1)
+    follow_parent()
 
 
 def _one_pool(trials: list[GrowConfig], workers: int) -> Iterator[tuple[GrowConfig, Result | str]]:
