@@ -150,7 +150,8 @@ def test_readme_has_the_two_lines_and_its_python_runs(capsys):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("pip install")]
     assert lines == ["pip install -e '.[test]' && paper-checks", "pip install -e '.[test]' && pytest"]
-    (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    own, block = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert own in (ROOT / "docs" / "certify.md").read_text(encoding="utf-8"), "the walk-through's test runs that one"
     exec(compile(block, "README.md", "exec"), {})
     eta, norm = map(float, capsys.readouterr().out.split())
     assert 0 < eta < 1 < norm

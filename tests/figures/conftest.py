@@ -114,3 +114,23 @@ def scaling_run() -> MakeRun:
         return _write(folder, config, {"provenance": {"commit": "abc1234"}}, rows=pd.DataFrame(rows))
 
     return make
+
+
+@pytest.fixture
+def certificate_run() -> MakeRun:
+    """Makes the folder of a certificate: exponential growth with a rate that theory has, and a bound without one."""
+
+    def make(folder: Path, rate: float = 0.03) -> Path:
+        rows = []
+        for setting, regime, told in (("relative shift", "exponential", rate), ("fixed values", "bounded", None)):
+            for edits in (96.0, 224.0, 448.0, 896.0):
+                mean = 2.0 + (rate * edits if told else 0.01 * np.sin(edits))
+                rows.append(
+                    {"setting": setting, "m": 8, "n": 16, "edits": edits, "mean": mean, "low": mean - 0.2}
+                    | {"high": mean + 0.3, "regime": regime, "predicted": told, "relation": "≤" if told else ""}
+                )
+        config = {"rule": "rome", "values": [], "deltas": [], "seeds": 16, "seed": 4}
+        summary = {"editor": "rome", "provenance": {"commit": "abc1234"}}
+        return _write(folder, config, summary, rows=pd.DataFrame(rows))
+
+    return make

@@ -15,24 +15,27 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from figures import growth_phase, log_norm, scaling, stream, values_against_norm
+from figures import certificate, growth_phase, log_norm, scaling, stream, values_against_norm
 from figures.compose import compose, save
 from figures.results import find_runs
 from figures.style import CYCLE, DOUBLE, SERIES, SINGLE, VALUES, headed, number_plainly, styled
 from theory.command import Misuse
 
 MakeRun = Callable[..., Path]
-MODULES = (log_norm, values_against_norm, stream, growth_phase, scaling)
+MODULES = (log_norm, values_against_norm, stream, growth_phase, scaling, certificate)
 ABOUT = {"Title": "a title", "Description": "what is drawn", "Keywords": "a: seed 0, commit abc1234"}
 
 
 @pytest.fixture
-def results(tmp_path: Path, edit_run: MakeRun, phase_run: MakeRun, scaling_run: MakeRun) -> Path:
+def results(
+    tmp_path: Path, edit_run: MakeRun, phase_run: MakeRun, scaling_run: MakeRun, certificate_run: MakeRun
+) -> Path:
     edit_run(tmp_path / "a")
     edit_run(tmp_path / "b", anchor=True)
     edit_run(tmp_path / "c", rule="memit", seed=1)
     phase_run(tmp_path / "p")
     scaling_run(tmp_path / "s")
+    certificate_run(tmp_path / "k")
     return tmp_path
 
 

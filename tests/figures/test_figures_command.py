@@ -20,11 +20,13 @@ def test_all_draws_every_figure_as_pdf_and_png(
     edit_run: MakeRun,
     phase_run: MakeRun,
     scaling_run: MakeRun,
+    certificate_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     edit_run(tmp_path / "runs" / "a")
     phase_run(tmp_path / "runs" / "p")
     scaling_run(tmp_path / "runs" / "s")
+    certificate_run(tmp_path / "runs" / "k")
     assert main(["all", "--results", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr()
     expected = [str(tmp_path / "out" / f"{name}.{suffix}") for name in GALLERY for suffix in ("pdf", "png")]
@@ -42,9 +44,15 @@ def test_all_draws_what_it_can_and_says_what_makes_the_rest(
     printed = capsys.readouterr()
     assert printed.out.split("\n") == [str(tmp_path / "out" / "growth-phase.png"), ""]
     lines = printed.err.splitlines()
-    assert [line.split(":")[1].strip() for line in lines] == ["log-norm", "values-against-norm", "stream", "scaling"]
-    assert lines[-1].endswith(f"python -m sim scaling --out '{runs}'/scaling")
-    for line in lines[:-1]:
+    assert [line.split(":")[1].strip() for line in lines] == [
+        "log-norm",
+        "values-against-norm",
+        "stream",
+        "scaling",
+        "certificate",
+    ]
+    assert lines[-2].endswith(f"python -m sim scaling --out '{runs}'/scaling")
+    for line in lines[:-2]:
         assert f"python -m real_models edit --rule rome --no-anchor --out '{runs}'/rome-no-anchor && " in line
 
 

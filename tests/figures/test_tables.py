@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figures import growth_phase, log_norm, scaling, stream, values_against_norm
+from figures import certificate, growth_phase, log_norm, scaling, stream, values_against_norm
 from figures.results import WITH, WITHOUT, find_runs
 from theory.command import Misuse
 
@@ -189,6 +190,26 @@ def test_a_planted_error_in_a_sweep_is_refused(
         growth_phase.table(find_runs(tmp_path))
 
 
+def test_a_certificate_draws_theorys_rate_through_its_last_look(tmp_path: Path, certificate_run: MakeRun) -> None:
+    certificate_run(tmp_path / "k", rate=0.03)
+    df = certificate.table(find_runs(tmp_path))
+    assert [panel.replace("\u00a0", " ") for panel in df["panel"].unique()] == [
+        "rome, relative shift\nexponential",
+        "rome, fixed values\nbounded",
+    ]
+    growing, bounded = (part for _, part in df.groupby("panel", sort=False))
+    expected = [(2 + 0.03 * edits) / math.log(10) for edits in growing["edits"]]
+    np.testing.assert_allclose(growing["mean"], expected)
+    np.testing.assert_allclose(growing["told"], expected)
+    np.testing.assert_allclose(growing["high"] - growing["low"], 0.5 / math.log(10))
+    assert bounded["told"].isna().all()
+    rows = pd.read_parquet(tmp_path / "k" / "rows.parquet")
+    rows.assign(predicted=rows["predicted"] / 2).to_parquet(tmp_path / "k" / "rows.parquet")
+    half = certificate.table(find_runs(tmp_path)).iloc[:4]
+    assert half["told"].iloc[-1] == growing["told"].iloc[-1]
+    assert half["told"].iloc[0] > growing["told"].iloc[0] + 1
+
+
 def test_scaling_states_the_planted_exponents_as_a_fit_a_repeat_does(tmp_path: Path, scaling_run: MakeRun) -> None:
     rows = pd.read_parquet(scaling_run(tmp_path / "s") / "rows.parquet")
     df = scaling.table(find_runs(tmp_path))
@@ -209,5 +230,5 @@ def test_scaling_states_the_planted_exponents_as_a_fit_a_repeat_does(tmp_path: P
 
 
 def test_without_data_every_table_is_empty() -> None:
-    for module in (log_norm, values_against_norm, stream, growth_phase, scaling):
+    for module in (log_norm, values_against_norm, stream, growth_phase, scaling, certificate):
         assert module.table(()).empty

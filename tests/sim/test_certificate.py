@@ -14,6 +14,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from figures.__main__ import main as draw
 from sim.__main__ import main
 from sim.card import as_values
 from sim.catalogue import DELTAS, POLICIES, RULES, VALUES
@@ -227,12 +228,14 @@ def test_the_walk_through_runs_as_it_stands(
 ) -> None:
     page = (Path(__file__).parents[2] / "docs" / "certify.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    commands = re.findall(r"```\npython -m sim (.*?)\n```", page)
-    assert len(commands) == 2
+    commands = "\n".join(re.findall(r"```\n(python -m .*?)\n```", page, re.DOTALL)).splitlines()
+    assert len(commands) == 4
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(code)
     for command in commands:
-        assert main(command.split()) == 0
+        room, *words = command.removeprefix("python -m ").split()
+        assert {"sim": main, "figures": draw}[room](words) == 0
+    assert (tmp_path / "results" / "figures" / "certificate.pdf").exists()
     found = json.loads((tmp_path / "mine.json").read_text())
     keys = {"regime", "rate", "rate_interval", "power", "plateau", "plateau_interval", "predicted", "evidence"}
     assert keys | {"settings", "seeds"} <= found.keys()
