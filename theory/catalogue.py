@@ -13,6 +13,7 @@ from theory.anchoring import (
     excitation_proofs,
     layers_proofs,
     norm_proofs,
+    original_proofs,
     statistics_proofs,
     variants_proofs,
 )
@@ -47,7 +48,7 @@ MODULES = (
     forecast_proofs,
     *(exact_proofs, bound_proofs, mean_field_proofs, spectrum_proofs, anchored_proofs),
     *(increment_proofs, stream_proofs, ridge_proofs, rect_proofs, filter_proofs, prune_proofs, state_proofs),
-    *(norm_proofs, batch_proofs, variants_proofs, layers_proofs, excitation_proofs, adversary_proofs),
+    *(norm_proofs, original_proofs, batch_proofs, variants_proofs, layers_proofs, excitation_proofs, adversary_proofs),
     *(statistics_proofs, point_proofs, interference_proofs, crowding_proofs, success_proofs),
     *(format_proofs, random_proofs, error_proofs),
 )

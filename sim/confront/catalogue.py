@@ -12,6 +12,7 @@ from sim.confront import (
     collapse,
     controls,
     growth,
+    original_values,
     pilots,
     precision,
     pruned_streams,
@@ -20,7 +21,10 @@ from sim.confront import (
 from theory.claim import Claim
 from theory.command import Misuse
 
-FAMILIES = (batches, growth, values, accumulating, controls, anchoring, pilots, collapse, pruned_streams, precision)
+FAMILIES = (
+    *(batches, growth, values, accumulating, controls),
+    *(anchoring, original_values, pilots, collapse, pruned_streams, precision),
+)
 
 
 def confrontations(seeds: int) -> tuple[Claim[Any], ...]:

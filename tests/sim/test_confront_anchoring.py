@@ -7,6 +7,7 @@ from torch import Generator
 
 from sim.confront.anchored_streams import batched_rome, streams
 from sim.confront.anchoring import claims, covariance, gaussian_excitation, mean_path, share, used_shares
+from sim.confront.original_values import original_claim
 from sim.editor import editor
 from sim.engine import run_stream
 from sim.memory import LinearMemory, free_values, gaussian_keys, unseen_keys
@@ -65,3 +66,10 @@ def test_no_single_stream_passes_the_bound_on_readouts_at_any_edit():
     weight, sigma = 3 * torch.eye(3, 6, dtype=torch.float64), covariance(6, 20.0)
     memory = (weight, gaussian_keys(sigma), free_values(1.0))
     assert used_shares(streams(batched_rome, covariance(6, 1.0), anchor_norm(1.0), memory, 40, 16)).max() <= 1 + 1e-9
+
+
+@pytest.mark.claim("S5.original", "T5.original")
+def test_values_on_the_original_weight_follow_theory_without_an_anchor():
+    outcome = examine(original_claim(16))
+    assert outcome.evidence.established, outcome.evidence.steps
+    assert outcome.twin_rejected

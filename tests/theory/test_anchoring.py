@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from theory.anchoring.plateaus import plateau, relaxation, worst_case
+from theory.anchoring.plateaus import original_norm_sq, plateau, relaxation, worst_case
 from theory.command import Misuse
 
 
@@ -169,3 +169,26 @@ def test_misuse_is_named():
         worst_case(1.0, 1.0, [0.5, 1.5], 1.0)
     with pytest.raises(Misuse, match=r"kᵀMk of 0\.0"):
         worst_case(1.0, 1.0, 1.0, [1.0, 0.0])
+
+
+@pytest.mark.claim("T5.original")
+def test_values_on_the_original_weight_over_a_tight_frame():
+    """Every write of an orthonormal frame and both signs of a shift across W_0k, averaged without chance."""
+    rng, W0, _ = scene(6)
+    n, c = 4, 0.8
+    W, expected = rng.normal(size=W0.shape), 0.0
+    frame = np.linalg.qr(rng.normal(size=(n, n)))[0]
+    for k in frame.T:
+        first = W0 @ k
+        across = np.cross(first, rng.normal(size=3))
+        shift = c * np.linalg.norm(first) * across / np.linalg.norm(across)
+        for sign in (1, -1):
+            expected += norm_sq(write(W, k, first + sign * shift, np.eye(n)), np.eye(n)) / (2 * n)
+    before, start = norm_sq(W, np.eye(n)), norm_sq(W0, np.eye(n))
+    assert expected == pytest.approx((1 - 1 / n) * before + (1 + c**2) * start / n)
+    course = original_norm_sq(start, c, n, range(4))
+    assert course[0] == start
+    np.testing.assert_allclose(course[1:], (1 - 1 / n) * course[:-1] + (1 + c**2) * start / n)
+    assert original_norm_sq(start, c, n, [10**4])[0] == pytest.approx((1 + c**2) * start)
+    with pytest.raises(Misuse, match="key dimension is 1"):
+        original_norm_sq(1.0, c, 1, [1])

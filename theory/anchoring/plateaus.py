@@ -63,6 +63,34 @@ def relaxation(n: int) -> float:
     return float(-1 / np.log1p(-1 / n))
 
 
+def original_norm_sq(norm_sq_0: float, clamp: float, n: int, edits: ArrayLike) -> NDArray[np.float64]:
+    """E‖W_t‖²_F where values are solved on the original weight (NSE's policy), hard writes, isotropic keys and C = I.
+
+        R_t = R_0 (1 + c² (1 − (1 − 1/n)^t)),   at most (1 + c²) R_0
+
+    Args:
+        norm_sq_0: R_0 = ‖W_0‖²_F.
+        clamp: c = ‖δ‖/‖W_0k‖, dimensionless.
+        n: the key dimension, at least 2.
+        edits: t, numbers of edits.
+
+    Returns:
+        R_t for every t.
+
+    Raises:
+        Misuse: n < 2.
+
+    Source: T5.original.
+
+    >>> original_norm_sq(8.0, 1.0, 2, [0, 1, 100]).tolist()
+    [8.0, 12.0, 16.0]
+    """
+    if not n >= 2:
+        raise Misuse(f"the key dimension is {n}; the norm relaxes from n = 2 on")
+    left = (1 - 1 / n) ** np.asarray(edits, dtype=float)
+    return np.asarray(norm_sq_0 * (1 + clamp**2 * (1 - left)))
+
+
 def worst_case(norm_sq_0: float, anchor: float, etas: ArrayLike, s: ArrayLike) -> NDArray[np.float64]:
     """What ‖W_t‖²_{M⁻¹} cannot exceed under NAS, whatever the keys and the directions of the values.
 
