@@ -1,6 +1,6 @@
 """Certificates of editors whose regime theory proves: how many are named rightly, over several seeds.
 
-    python benchmarks/certificates.py [--repeats 5] [--output FILE.json]
+    python benchmarks/certificates.py [--repeats 5] [--workers 2] [--output FILE.json]
 
 Prints one JSON object a certificate and the counts; exit status 1 where a certificate names a wrong regime.
 """
@@ -15,7 +15,8 @@ from collections import Counter
 from pathlib import Path
 
 from sim.certificate import certify
-from sim.compose import compose
+from sim.compose import by_words
+from sim.pool import over_processes
 from sim.results import provenance
 from sim.settings import BASE
 
@@ -57,24 +58,38 @@ KNOWN: dict[str, str] = {
 }
 
 
+def named(case: tuple[int, str]) -> dict[str, object]:
+    """One certificate: seed and editor -> what it says."""
+    seed, words = case
+    rule, values, deltas = ([part.split() for part in words.split("|")] + [[], []])[:3]
+    begun = time.perf_counter()
+    (finding,) = certify(by_words(rule[0], values, deltas), (BASE,), seed=seed)
+    seconds, regime = round(time.perf_counter() - begun, 2), finding.verdict.regime
+    verdict = "right" if regime == KNOWN[words] else "undecided" if regime == "undecided" else "wrong"
+    return {
+        "editor": words,
+        "seed": seed,
+        "regime": regime,
+        "known": KNOWN[words],
+        "verdict": verdict,
+        "seconds": seconds,
+    }
+
+
 def main() -> int:
     """Print and count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     rows, counts = [], Counter[str]()
-    for repeat in range(options.repeats):
-        for words, regime in KNOWN.items():
-            rule, values, deltas = ([part.split() for part in words.split("|")] + [[], []])[:3]
-            begun = time.perf_counter()
-            (finding,) = certify(compose(rule[0], values, deltas), (BASE,), seed=1000 * repeat)
-            named = finding.verdict.regime
-            verdict = "right" if named == regime else "undecided" if named == "undecided" else "wrong"
-            counts[verdict] += 1
-            rows.append({"editor": words, "seed": 1000 * repeat, "regime": named, "known": regime, "verdict": verdict})
-            rows[-1]["seconds"] = round(time.perf_counter() - begun, 2)
-            print(json.dumps(rows[-1]), flush=True)
+    for row in over_processes(
+        named, [(1000 * r, words) for r in range(options.repeats) for words in KNOWN], options.workers
+    ):
+        rows.append(row)
+        counts[str(row["verdict"])] += 1
+        print(json.dumps(row), flush=True)
     print(json.dumps(counts))
     if options.output:
         content = {"counts": counts, "rows": rows, "provenance": provenance()}
