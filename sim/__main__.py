@@ -317,7 +317,7 @@ def certify(command: CertifyCommand) -> int:
     if command.out:
         claim_folder(command.out, config)
     with counter(len(SETTINGS), "settings") as advanced:
-        options = {name: getattr(config, name) for name in ("seeds", "seed", "looks", "error_rate")}
+        options = {name: getattr(config, name) for name in ("seeds", "seed", "looks", "error_rate", "thorough")}
         for finding in findings_of(make, workers=workers, **options):
             findings.append(finding)
             advanced()

@@ -55,6 +55,8 @@ class CertifyConfig:
     """Doublings of the time at most."""
     error_rate: float = 0.01
     """Of naming a regime that is not there, a setting."""
+    thorough: bool = False
+    """Give editors that go step by step as many streams and looks as the others, however long it takes."""
 
 
 @dataclass(frozen=True)
@@ -100,4 +102,5 @@ def certify_line(command: CertifyConfig) -> str:
         value = getattr(command, option.name)
         if option.name in ("seeds", "seed", "looks", "error_rate") and value != option.default:
             words.append(f"--{option.name.replace('_', '-')} {value}")
+    words += ["--thorough"] if command.thorough else []
     return " ".join(words)

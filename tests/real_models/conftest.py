@@ -10,8 +10,20 @@ from typing import NamedTuple
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging
+
+from real_models.adapters.adapter import adapter_for
+from real_models.config import SolveConfig
+from real_models.values import Editable, sample_prefixes
 
 WORDS = ("the", "home", "of", "is", "a", ".", *(f"s{i}" for i in range(40)), *(f"o{i}" for i in range(10)))
 
@@ -95,3 +107,13 @@ def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """GPT-2's family, for tests of what does not depend on the family."""
     return _make(tmp_path_factory.mktemp("gpt2"), "gpt2")
+
+
+@pytest.fixture
+def editable(tiny):
+    """The tiny model in float64 with two prefixes of its own."""
+    model = AutoModelForCausalLM.from_pretrained(tiny.model, dtype=torch.float64).eval().requires_grad_(False)
+    adapter, tokenizer = adapter_for(model), AutoTokenizer.from_pretrained(tiny.model)
+    generator = torch.Generator().manual_seed(0)
+    prefixes = sample_prefixes(adapter, tokenizer, SolveConfig(prefixes=2, prefix_tokens=3), generator)
+    return Editable(adapter, tokenizer, prefixes, "{} is a")

@@ -26,14 +26,6 @@ CONFIG = SolveConfig(steps=15, prefixes=2, prefix_tokens=3, learning_rate=0.1, c
 REQUEST = Request(7, "the home of {}", "s1 s2", "o1 o2", "o3")
 
 
-@pytest.fixture
-def editable(tiny):
-    model = AutoModelForCausalLM.from_pretrained(tiny.model, dtype=torch.float64).eval().requires_grad_(False)
-    adapter, tokenizer = adapter_for(model), AutoTokenizer.from_pretrained(tiny.model)
-    prefixes = sample_prefixes(adapter, tokenizer, CONFIG, torch.Generator().manual_seed(0))
-    return Editable(adapter, tokenizer, prefixes, "{} is a")
-
-
 def prepared(editable, solver, layers, *, anchor=None):
     editors = {}
     for layer in layers:

@@ -8,9 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from real_models.adapters.adapter import adapter_for
 from real_models.bench import make_editors, measure_anchors, set_up
 from real_models.config import EditConfig, SolveConfig
 from real_models.prompts import encode, fill, pad
@@ -19,7 +17,7 @@ from real_models.run import restore, run_edits
 from real_models.selection import select
 from real_models.sequence import Layered, edit_once
 from real_models.trace import trace
-from real_models.values import Editable, sample_prefixes, solve_value
+from real_models.values import solve_value
 from sim.editor import editor
 from sim.rules.rome import rome
 from sim.values.anchor_norm import anchor_norm
@@ -30,14 +28,6 @@ CONFIG = SolveConfig(
 EAGER = replace(CONFIG, steps=60, learning_rate=0.5, clamp=30.0)
 REQUEST = Request(7, "the home of {}", "s1 s2", "o1 o2", "o3")
 OTHER = Request(8, "the home of {}", "s3", "o3", "o1")
-
-
-@pytest.fixture
-def editable(tiny):
-    model = AutoModelForCausalLM.from_pretrained(tiny.model, dtype=torch.float64).eval().requires_grad_(False)
-    adapter, tokenizer = adapter_for(model), AutoTokenizer.from_pretrained(tiny.model)
-    prefixes = sample_prefixes(adapter, tokenizer, CONFIG, torch.Generator().manual_seed(0))
-    return Editable(adapter, tokenizer, prefixes, "{} is a")
 
 
 def prompts_of(editable, request):
@@ -182,6 +172,18 @@ def silent(iterable, title):
     return iterable
 
 
+def stopping_at(number):
+    """A track under which the power fails at an edit."""
+
+    def track(iterable, title):
+        for index, item in enumerate(iterable):
+            if title.startswith("edits") and index == number:
+                raise RuntimeError("the power fails")
+            yield item
+
+    return track
+
+
 @pytest.mark.parametrize("at", ["last", "every"])
 def test_the_anchor_is_measured_on_the_unedited_model_also_when_a_run_is_taken_up_again(tiny_gpt2, tmp_path, at):
     """The released code measures it inside the first edit it meets, which after a restart is on the edited model."""
@@ -189,14 +191,8 @@ def test_the_anchor_is_measured_on_the_unedited_model_also_when_a_run_is_taken_u
     unedited = {layer: one.norm for layer, one in measure_anchors(set_up(config), (1, 2), silent).items()}
     assert set(unedited) == ({2} if at == "last" else {1, 2})
 
-    def stopping(iterable, title):
-        for index, item in enumerate(iterable):
-            if title.startswith("edits") and index == 4:
-                raise RuntimeError("the power fails")
-            yield item
-
     with pytest.raises(RuntimeError, match="power"):
-        run_edits(config, tmp_path / "run", stopping)
+        run_edits(config, tmp_path / "run", stopping_at(4))
     bench = set_up(config)
     taken_up = restore(bench, tmp_path / "run", silent)
     assert taken_up.step == 4
@@ -214,14 +210,8 @@ def test_values_on_the_original_weights_are_the_same_after_a_restart(tiny_gpt2, 
     bench = set_up(config)
     assert set(make_editors(bench, (1, 2), {}).originals) == {1, 2}
 
-    def stopping(iterable, title):
-        for index, item in enumerate(iterable):
-            if title.startswith("edits") and index == 3:
-                raise RuntimeError("the power fails")
-            yield item
-
     with pytest.raises(RuntimeError, match="power"):
-        run_edits(config, tmp_path / "parts", stopping)
+        run_edits(config, tmp_path / "parts", stopping_at(3))
     parts = run_edits(config, tmp_path / "parts", silent)
     assert {name: whole[name] for name in whole if name != "seconds"} == {n: parts[n] for n in parts if n != "seconds"}
     rows = [pd.read_parquet(tmp_path / name / "rows.parquet") for name in ("whole", "parts")]
