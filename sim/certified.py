@@ -105,14 +105,16 @@ def listed(entry: Entry) -> dict[str, Any]:
     return row | {"setting": entry.setting.name, "plain": None, "nas": None}
 
 
-def recorded() -> list[dict[str, Any]]:
-    """The rows of the list with the certificates on record.
+def recorded() -> dict[str, Any]:
+    """The list with the certificates on record, and the record's seeds and provenance.
 
     Raises:
         Misuse: the record lacks an entry of the catalogue.
     """
-    rows = {row["name"]: row for row in read_json(RECORD)["rows"]}
+    record = read_json(RECORD)
+    rows = {row["name"]: row for row in record["rows"]}
     lacking = [entry.name for entry in entries() if entry.name not in rows]
     if lacking:
         raise Misuse(f"{RECORD.name} has no certificate of {', '.join(lacking)}; run python -m sim rules --certify")
-    return [{**listed(entry), **{way: rows[entry.name][way] for way in ("plain", "nas")}} for entry in entries()]
+    listing = [{**listed(entry), **{way: rows[entry.name][way] for way in ("plain", "nas")}} for entry in entries()]
+    return {**record, "rows": listing}

@@ -181,7 +181,7 @@ def test_the_list_names_every_part_with_its_source_and_regimes(
 @pytest.mark.parametrize("name", ["memit", "alphaedit", "clip_absolute"])
 def test_what_is_on_record_is_found_again(name: str) -> None:
     """The same streams: the same regime, and the same numbers to what rounding on another machine may do."""
-    kept = next(row for row in recorded() if row["name"] == name)
+    kept = next(row for row in recorded()["rows"] if row["name"] == name)
     (again,) = certify_all([entry for entry in entries() if entry.name == name])
     for way in ("plain", "nas"):
         assert again[way]["regime"] == kept[way]["regime"]
