@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sim.certify_config import (
     CertifyCommand,
     RulesCommand,
@@ -22,8 +24,9 @@ def rules(command: RulesCommand) -> int:
     from theory.progress import counter
 
     check_place(command.json)
+    listing: dict[str, Any]
     if command.certify:
-        rows, asked = [], entries()
+        rows, asked = list[dict[str, Any]](), entries()
         with counter(len(asked), "rules and transforms") as advanced:
             options = {"seeds": command.seeds, "seed": command.seed, "workers": workers}
             for row in certify_all(asked, **options):
