@@ -146,20 +146,6 @@ def test_a_rule_of_one_key_says_so_where_there_are_four() -> None:
     assert finding.refused == "rome writes one key at a time, not 4; use memit for a batch"
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_every_rule_of_the_catalogue_edits_with_and_without_nas(name: str) -> None:
-    for values in ((), ("nas",)):
-        (finding,) = certify(compose(name, values), (Setting("tiny", m=4, n=8),), seeds=8, looks=2)
-        assert finding.refused is None
-
-
-@pytest.mark.parametrize("name", [*VALUES, *DELTAS])
-def test_every_transform_of_the_catalogue_edits(name: str) -> None:
-    make = compose("memit", [name] if name in VALUES else (), [name] if name in DELTAS else ())
-    (finding,) = certify(make, (Setting("tiny", m=4, n=8, batch=2),), seeds=8, looks=2)
-    assert finding.refused is None
-
-
 def test_the_list_names_every_part_with_its_source_and_regimes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
