@@ -58,8 +58,8 @@ OPEN = (
     "S6.success, S6.memory and S6.collapse and some of their settings were set after seeing these seeds.",
     "T4: where RECT's and SPHERE's shares go along a stream, and EAC's scores, are left to simulation (python -m sim "
     "certify); PRUNE at every step has a bound whose tightness is not known.",
-    "S6.prune speaks of linear memories with a codebook; PRUNE after every write is not measured on the models of the "
-    "paper.",
+    "S6.prune speaks of linear memories with a codebook; on the paper's models PRUNE after every write is not "
+    "measured.",
     "T7.identity_error is a worst case, 100 to 10,000 times the usual error; T7.storage_noise has the usual size for "
     "κ(C) up to 1e3 only.",
     "The power n(1+c)² of T3b.polynomial is not known to be attained; the deterministic equivalent behind "
