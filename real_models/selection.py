@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from theory.counts import at_least
 
 FLOOR = 1e-6
 
@@ -48,5 +49,5 @@ def select(gradient: Float[Tensor, " d"], shift: Float[Tensor, " d"], share: flo
     """
     score = (gradient * shift).abs()
     kept = torch.zeros_like(score, dtype=torch.bool)
-    kept[score.topk(math.ceil(share * len(score))).indices] = True
+    kept[score.topk(at_least(share, len(score))).indices] = True
     return Selection(kept, score)

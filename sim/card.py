@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from sim.certificate import Finding, middle
-from sim.laws import LAWS, TRAITS
+from sim.laws import TRAITS
 from sim.montecarlo import Interval
 from sim.results import plain
+from sim.settings import Setting, worded
 
+WORLD = tuple(field.name for field in fields(Setting))
 QUANTITIES = {"rate": "log ‖W‖² grows an edit by", "power": "power of ‖W‖²", "plateau": "plateau of ‖W‖²"}
 
 
 def as_values(
-    name: str, findings: Sequence[Finding], traits: Mapping[str, str | None], seed: int, seeds: int
+    name: str,
+    findings: Sequence[Finding],
+    laws: Sequence[str],
+    traits: Mapping[str, str | None],
+    seed: int,
+    seeds: int,
 ) -> dict[str, Any]:
     """A certificate as JSON values; its head is the first setting's.
 
     Args:
         name: what the editor is called.
         findings: one a setting.
+        laws: those that were tried, and kept.
         traits: what `sim.laws.tried` found of `TRAITS`.
         seed: the first of the streams' seeds.
         seeds: how many.
     """
     settings = [_in_values(finding) for finding in findings]
-    head = {key: value for key, value in settings[0].items() if key not in plain(findings[0].setting)}
+    head = {key: value for key, value in settings[0].items() if key not in WORLD}
     return {
         "editor": name,
         **head,
-        "laws": list(LAWS),
+        "laws": list(laws),
         "traits": dict(traits),
         "worst_case": [row["name"] + ": " + row["regime"] for row in settings if row["keys"] == "unseen"],
         "precision": [row["name"] + ": " + row["regime"] for row in settings if row["dtype"] != "float64"],
@@ -51,6 +61,7 @@ def _in_values(finding: Finding) -> dict[str, Any]:
         "predicted": finding.foretold,
         "relation": finding.relation,
         "gap": gap,
+        "contradicted": finding.contradicted,
         "step_by_step": finding.step_by_step,
         "refused": finding.refused,
         "evidence": _evidence(finding),
@@ -104,8 +115,12 @@ def _in_words(values: Mapping[str, Any]) -> str:
         if values[name] is not None:
             low, high = values[f"{name}_interval"]
             return f"{words} {values[name]:.4g} [{low:.4g}, {high:.4g}]"
+    if values["contradicted"] is not None:
+        told = f"{values['relation']} {values['predicted']:.4g} an edit"
+        seen = f"looks {values['contradicted']}"
+        return f"{seen}, but in theory the mean grows exponentially ({told}): too slowly for these edits"
     gone, streams = values["evidence"]["overflowed"], values["evidence"]["streams"]
-    left = f"; {gone} of {streams} streams left the range of {values['dtype']}" if gone else ""
+    left = f"; {gone} of {streams} streams left their dtype's range" if gone else ""
     return f"no two looks in a row agreed{left}"
 
 
@@ -120,7 +135,8 @@ def as_card(values: Mapping[str, Any], command: str, commit: str) -> str:
     lines = [
         f"# Growth certificate: {values['editor']}",
         "",
-        f"**{values['regime'].capitalize()}** under values that shift with the read-out: {_in_words(values)}.",
+        f"**{values['regime'].capitalize()}** in the first setting: {_in_words(values)}. Over all settings:",
+        f"{_count(values)}.",
         "",
         "| setting | m x n | regime | measured (95 %) | theory | edits |",
         "|---|---|---|---|---|---|",
@@ -139,11 +155,28 @@ def as_card(values: Mapping[str, Any], command: str, commit: str) -> str:
         "",
         f"Streams on linear memories, seeds {values['seeds'][0]} to {values['seeds'][-1]}, commit {commit}. A regime",
         "is named when two doublings of the time in a row pass the same one-sided t tests on log ‖W‖² over independent",
-        f"streams; the probability of naming one that is not there is at most {values['evidence']['error_rate']:g} a",
-        "setting. Powers of ‖W‖² below 0.1 count as bounded, and above 3 are not told from an exponential.",
-        '"Undecided" says that no such agreement came in the edits given.',
+        f"streams, all tests of a setting together at level {values['evidence']['error_rate']:g} (normal log ‖W‖²). It",
+        "speaks of the growth over the edits given: a power of ‖W‖² below 0.1, or an exponential that slow, counts as",
+        'bounded there, and a long relaxation as a power. "Undecided" says that no agreement came; more edits',
+        "(--thorough, --looks, --seeds) may bring it. Theory: ≈ an estimate of the typical rate of log ‖W‖² an edit, ≤",
+        "the mean's rate, which bounds it (T3); none for batches, transforms, or values that do not follow Wk.",
+        *_slow(values),
+        "",
+        *(f"- {row['name']}: {worded(Setting(**{key: row[key] for key in WORLD}))}." for row in values["settings"]),
         "",
         f"    {command}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _count(values: Mapping[str, Any]) -> str:
+    """How many settings are in which regime."""
+    counts = Counter("not run" if row["refused"] else row["regime"] for row in values["settings"])
+    return ", ".join(f"{regime} {number}" for regime, number in counts.most_common())
+
+
+def _slow(values: Mapping[str, Any]) -> list[str]:
+    """Why streams went step by step, and what they were given for it."""
+    reasons = dict.fromkeys(row["step_by_step"] for row in values["settings"] if row["step_by_step"])
+    return [f"Streams that went step by step ({'; '.join(reasons)}) had fewer looks and streams."] if reasons else []

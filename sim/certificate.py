@@ -21,7 +21,7 @@ from sim.laws import LAWS, tried
 from sim.memory import LinearMemory
 from sim.montecarlo import Interval, student_interval
 from sim.pool import over_processes
-from sim.regime import Verdict, sequential_test
+from sim.regime import STEADY, Verdict, sequential_test
 from sim.settings import SETTINGS, MakeEditor, Setting, make_world
 from theory.command import Misuse, told
 
@@ -40,11 +40,12 @@ class Finding(NamedTuple):
         setting: where.
         verdict: regime and evidence.
         streams: how many there were.
-        rate: growth of log ‖W‖² an edit over the last doubling; None unless exponential or shrinking.
-        power: of ‖W‖² in the number of edits; None unless polynomial.
+        rate: growth of log ‖W‖² an edit over the last doubling; None unless exponential, or shrinking like one.
+        power: of ‖W‖² in the number of edits; None unless polynomial, or shrinking like a power.
         plateau: mean ‖W‖²_F over the last quarter, with its interval; None unless bounded.
         foretold: theory's rate, or None where it has none.
         relation: "≤" a bound by Jensen, "≈" an approximation; "" without prediction.
+        contradicted: the regime that it looked to be in, against what theory proves, or None.
         step_by_step: why it did not go in blocks, or None.
         refused: why the editor does not write here at all, or None.
     """
@@ -57,6 +58,7 @@ class Finding(NamedTuple):
     plateau: Interval | None = None
     foretold: float | None = None
     relation: str = ""
+    contradicted: str | None = None
     step_by_step: str | None = None
     refused: str | None = None
 
@@ -80,7 +82,7 @@ def certify(
         seeds: independent streams a setting.
         seed: the first of them.
         looks: doublings of the time at most, from 8n edits on.
-        error_rate: of naming a regime that is not there, a setting.
+        error_rate: of the t tests behind a regime, a setting; see `sim.regime.Verdict`.
         workers: processes over which the settings go; above 1 `make` must be picklable, as `by_words` is.
         thorough: give every setting all streams and looks, however long it takes.
 
@@ -91,8 +93,8 @@ def certify(
     Raises:
         Misuse: the editor breaks a law, so that no stream of it means anything.
     """
-    one = partial(_finding, make, [seed + i for i in range(seeds)], looks, error_rate)
-    ranked = [(setting, (thorough, not index)) for index, setting in enumerate(settings)]
+    one = partial(_finding, make, [seed + i for i in range(seeds)], looks, error_rate, thorough)
+    ranked = [(setting, not index) for index, setting in enumerate(settings)]
     writing = next((setting for setting in settings if refusal(make(setting), setting) is None), None)
     if writing is not None:
         check_laws(make, writing)
@@ -103,21 +105,34 @@ def certify(
 
 
 def _finding(
-    make: MakeEditor, seeds: list[int], looks: int, error_rate: float, ranked: tuple[Setting, tuple[bool, bool]]
+    make: MakeEditor,
+    seeds: list[int],
+    looks: int,
+    error_rate: float,
+    thorough: bool,
+    ranked: tuple[Setting, bool],
 ) -> Finding:
-    """One setting's finding; the headline is given more, and all is given where that is asked for."""
-    setting, (thorough, headline) = ranked
-    rule = make(setting)
-    reason = refusal(rule, setting)
-    if reason is not None:
-        return Finding(setting, Verdict("undecided", (), (), error_rate, 0), refused=reason)
-    streams = Streams(rule, setting, seeds)
-    if streams.slow and not thorough:
-        most, fewer = ALONE if streams.step_by_step is None else STEPPED
-        looks = min(looks, most[not headline])
-        if not headline:
-            streams = Streams(rule, setting, seeds[: max(8, math.ceil(fewer * len(seeds)))])
-    return found(rule, setting, streams, looks, error_rate)
+    """One setting's finding; the headline, ranked True, is given more, and all is given where `thorough`.
+
+    An editor that fails there, at once or late, does not end the certificate: what it said is the finding.
+    """
+    setting, headline = ranked
+    try:
+        rule = make(setting)
+        reason = refusal(rule, setting)
+        if reason is None:
+            streams = Streams(rule, setting, seeds)
+            if streams.slow and not thorough:
+                most, fewer = ALONE if streams.step_by_step is None else STEPPED
+                looks = min(looks, most[not headline])
+                if not headline:
+                    streams = Streams(rule, setting, seeds[: max(8, math.ceil(fewer * len(seeds)))])
+            return found(rule, setting, streams, looks, error_rate)
+    except Misuse as error:
+        reason = str(error)
+    except Exception as error:
+        reason = f"the editor failed: {told(error)}"
+    return Finding(setting, Verdict("undecided", (), (), error_rate, 0), refused=reason)
 
 
 def check_laws(make: MakeEditor, setting: Setting) -> None:
@@ -147,20 +162,26 @@ def refusal(rule: Editor, setting: Setting) -> str | None:
 
 
 def found(rule: Editor, setting: Setting, streams: Streams, looks: int, error_rate: float) -> Finding:
-    """One setting's regime, and the number that goes with it."""
+    """One setting's regime, and the number that goes with it.
+
+    Where theory proves that the mean grows exponentially, a norm that looks bounded or polynomial is called undecided:
+    its growth is too slow for the edits given.
+    """
     verdict = sequential_test(streams.extend, 8 * setting.n, looks, error_rate=error_rate)
-    rate = power = level = None
-    if verdict.regime in ("exponential", "shrinking"):
+    value, relation = foretold_rate(rule, setting) or (None, "")
+    rate = power = level = contradicted = None
+    if value is not None and verdict.regime in ("bounded", "polynomial"):
+        contradicted, verdict = verdict.regime, verdict._replace(regime="undecided")
+    if verdict.regime == "exponential" or (verdict.regime == "shrinking" and verdict.looks[-1].ratio > STEADY[1]):
         edits = verdict.looks[-1].edits
         between = middle(edits) - middle(edits // 2)
         rate = Interval(*(value / between for value in verdict.looks[-1].growth))
-    elif verdict.regime == "polynomial":
+    elif verdict.regime in ("polynomial", "shrinking"):
         power = Interval(*(value / math.log(2) for value in verdict.looks[-1].growth))
     elif verdict.regime == "bounded":
         level = student_interval(streams.norm_sq[np.isfinite(streams.norm_sq)])
-    value, relation = foretold_rate(rule, setting) or (None, "")
     number = len(streams.norm_sq)
-    return Finding(setting, verdict, number, rate, power, level, value, relation, streams.step_by_step)
+    return Finding(setting, verdict, number, rate, power, level, value, relation, contradicted, streams.step_by_step)
 
 
 def middle(edits: int, *, first: bool = False) -> float:

@@ -94,7 +94,7 @@ def _row(entry: Entry, *, seeds: int, seed: int) -> dict[str, Any]:
     row: dict[str, Any] = listed(entry)
     for way, words in entry.editors.items():
         findings = list(certify(compose(*words), (entry.setting,), seeds=seeds, seed=seed, thorough=True))
-        values = as_values(" + ".join([words[0], *words[1], *words[2]]), findings, {}, seed, seeds)
+        values = as_values(" + ".join([words[0], *words[1], *words[2]]), findings, (), {}, seed, seeds)
         row[way] = {name: values[name] for name in KEPT}
     return row
 

@@ -66,7 +66,7 @@ def certify(command: CertifyCommand) -> int:
     from sim.certificate import certify as findings_of
     from sim.certificate import check_laws
     from sim.compose import by_words
-    from sim.laws import TRAITS, tried
+    from sim.laws import LAWS, TRAITS, tried
     from sim.results import claim_folder, commit, finish, provenance
     from sim.settings import BASE, SETTINGS
     from theory.files import check_place, write_json, write_text
@@ -89,7 +89,11 @@ def certify(command: CertifyCommand) -> int:
     slow = next((one.step_by_step for one in findings if one.step_by_step and one.setting.keys != "unseen"), None)
     if slow:
         print(f"step by step, not in blocks: {slow}")
-    values = as_values(name, findings, traits, config.seed, config.seeds)
+    if not config.thorough and any(one.verdict.regime == "undecided" and not one.refused for one in findings):
+        print("undecided: the edits given do not tell; --thorough, --looks and --seeds give more")
+    stated = {"formed": make(BASE).form is not None, "by_request": make(BASE).values.by_request}
+    laws = [law for law in LAWS if stated.get(law, True)]
+    values = as_values(name, findings, laws, traits, config.seed, config.seeds)
     if command.out:
         finish(command.out, values, {"rows": as_rows(findings)})
         print(f"wrote {command.out}")

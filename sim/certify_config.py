@@ -54,7 +54,7 @@ class CertifyConfig:
     looks: int = 7
     """Doublings of the time at most."""
     error_rate: float = 0.01
-    """Of naming a regime that is not there, a setting."""
+    """Of the t tests behind a regime, a setting."""
     thorough: bool = False
     """Give editors that go step by step as many streams and looks as the others, however long it takes."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib
 import inspect
 import sys
@@ -105,7 +106,7 @@ def _chosen(text: str, parts: Mapping[str, Part], kind: str) -> tuple[Part, dict
     """A part of the catalogue with the options that the text gives it."""
     name, _, given = text.partition(":")
     if name not in parts:
-        raise Misuse(f"there is no {kind} {name!r}; choose among {', '.join(parts)}")
+        raise Misuse(f"there is no {kind} {name!r}{_hint(name, kind, parts)}; choose among {', '.join(parts)}")
     known = {
         option: str(one.annotation)
         for option, one in inspect.signature(parts[name].make).parameters.items()
@@ -118,6 +119,19 @@ def _chosen(text: str, parts: Mapping[str, Part], kind: str) -> tuple[Part, dict
             raise Misuse(f"{name} has no option {option!r}; it has {', '.join(known) or 'none'}")
         options[option] = _number(name, option, value if equals else "", known[option])
     return parts[name], options
+
+
+def _hint(name: str, kind: str, parts: Mapping[str, Part]) -> str:
+    """What was probably meant."""
+    for other, option, known in (("value", "--values", VALUES), ("delta", "--deltas", DELTAS)):
+        if name in known:
+            return f": it is a {other} transform, given as RULE {option} {name}"
+    if name in RULES:
+        return ": it is a rule, and comes first"
+    if kind == "rule" and Path(f"{name.removesuffix('.py')}.py").exists():
+        return f": for your own file write {name.removesuffix('.py')}:FUNCTION"
+    close = difflib.get_close_matches(name, parts, 1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _number(name: str, option: str, text: str, wanted: str) -> int | float | bool:
@@ -141,7 +155,10 @@ def _own(path: str) -> MakeEditor:
     except ModuleNotFoundError as error:
         if error.name is None or not module.startswith(error.name):
             raise Misuse(f"{module} cannot be imported: {told(error)}; mend it and run again") from error
-        raise Misuse(f"there is no rule and no module {module!r}; choose among {', '.join(RULES)}") from error
+        raise Misuse(
+            f"there is no rule and no module {module!r} in this folder{_hint(module, 'rule', RULES)}; "
+            f"choose among {', '.join(RULES)}"
+        ) from error
     except Exception as error:
         raise Misuse(f"{module} cannot be imported: {told(error)}; mend it and run again") from error
     if not callable(found):

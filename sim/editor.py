@@ -186,12 +186,15 @@ class Editor(NamedTuple):
 
 
 def identity() -> Transform[Any]:
-    """The unit of `chain`: returns its argument.
+    """The unit of `chain`: returns its argument; always the same object, so that an editor without transforms shows.
 
     >>> identity().update("x", (), torch.zeros(1, 1))
     ('x', ())
     """
-    return Transform(lambda weight: (), lambda x, state, weight: (x, state), by_request=True)
+    return _IDENTITY
+
+
+_IDENTITY: Transform[Any] = Transform(lambda weight: (), lambda x, state, weight: (x, state), by_request=True)
 
 
 def stateless(function: Callable[[X, Tensor], X], *, by_request: bool = False) -> Transform[X]:
@@ -255,7 +258,9 @@ def editor(
     def write(edit: Edit, state: EditorState, weight: Tensor) -> tuple[Delta, EditorState, Info]:
         check_edit(edit, weight)
         solved, gain, of_solver = solver.solve(edit, state.solver, weight)
+        check_delta(solved, weight, "solver")
         delta, of_deltas = on_deltas.update(solved, state.deltas, weight)
+        check_delta(delta, weight, "delta transform")
         info = measure(edit, delta, gain, weight)
         return delta, state._replace(solver=of_solver, deltas=of_deltas), info
 
@@ -332,6 +337,15 @@ def check_edit(edit: Edit, weight: Tensor) -> None:
     if edit.values.dtype not in (torch.float32, torch.float64):
         raise Misuse(f"a rule solves in float32 or float64, not {edit.values.dtype}; cast keys and values first")
     check_keys(edit.keys)
+
+
+def check_delta(delta: object, weight: Tensor, source: str) -> None:
+    """Raise Misuse unless a delta has the weight's shape."""
+    if not isinstance(delta, LowRank | Tensor):
+        raise Misuse(f"the {source} returned a {type(delta).__name__}; return Δ as a tensor (m, n) or a LowRank")
+    shape = (delta.left.shape[0], delta.right.shape[0]) if isinstance(delta, LowRank) else tuple(delta.shape)
+    if shape != tuple(weight.shape):
+        raise Misuse(f"the {source} returned a Δ of shape {shape} for a weight {tuple(weight.shape)}; they must agree")
 
 
 def check_keys(keys: Float[Tensor, "*r n u"]) -> None:

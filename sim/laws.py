@@ -166,6 +166,29 @@ def formed(trial: Trial) -> str | None:
     return None
 
 
+def by_request(trial: Trial) -> str | None:
+    """Values promised to be treated request by request are: other requests and another weight change nothing."""
+    rule = trial.make()
+    if not rule.values.by_request:
+        return None
+    columns = torch.cat([request.keys for request in trial.requests], dim=1)
+    shifts = torch.cat([request.shifts for request in trial.requests], dim=1)
+    edit = asked(Request(columns, shifts), trial.start)
+    whole = _values(rule, edit, trial.start)
+    for j in range(columns.shape[1]):
+        alone = Edit(*(part[:, j : j + 1] for part in edit))
+        for name, weight in (("beside others", trial.start), ("at another weight", 3 * trial.start + 1)):
+            error = (_values(rule, alone, weight) - whole[:, j : j + 1]).norm()
+            if error > trial.close * whole[:, j].norm():
+                return f"value {j} is another {name}; leave by_request out"
+    return None
+
+
+def _values(rule: Editor, edit: Edit, weight: Float[Tensor, "m n"]) -> Float[Tensor, "m u"]:
+    """The values after a fresh editor's value transforms."""
+    return rule.values.update(edit, rule.values.init(weight), weight)[0].values
+
+
 LAWS: dict[str, Check] = {
     "finite": finite,
     "pure": pure,
@@ -173,6 +196,7 @@ LAWS: dict[str, Check] = {
     "restored": restored,
     "measured": measured,
     "formed": formed,
+    "by_request": by_request,
 }
 """What every editor must keep: an editor that breaks one has no certificate."""
 

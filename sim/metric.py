@@ -121,6 +121,11 @@ def inverse_metric(matrix: Float[Tensor, "n n"], name: str = "covariance C") -> 
     >>> inverse_metric(torch.diag(torch.tensor([2.0, 4.0]))).times(torch.ones(2, 1)).flatten().tolist()
     [0.5, 0.25]
     """
+    if not isinstance(matrix, Tensor) or matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.numel():
+        shape = tuple(matrix.shape) if hasattr(matrix, "shape") else type(matrix).__name__
+        raise Misuse(f"{name} has shape {shape}; pass a square tensor (n, n) of second moments")
+    if matrix.dtype not in (torch.float32, torch.float64):
+        raise Misuse(f"{name} has dtype {matrix.dtype}; a rule solves in float32 or float64, so cast it first")
     if not torch.isfinite(matrix).all():
         raise Misuse(f"{name} holds NaN or infinity; recompute it from finite keys")
     if not torch.allclose(matrix, matrix.mT, rtol=1e-4, atol=1e-6 * float(matrix.abs().max())):

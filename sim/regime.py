@@ -1,4 +1,8 @@
-"""Which regime a norm is in: a sequential test over doubling times, with stated error rates, on independent streams."""
+"""Which regime a norm shows over the time looked at: a sequential test over doubling times, on independent streams.
+
+Every statement is on growth from t/4 to t. An exponential too slow to be seen by then looks bounded, a long relaxation
+looks like a power: only theory, or more edits, can tell.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +22,11 @@ RESOLUTION = 0.1
 """A power of ‖W‖² whose absolute value is below this is called bounded."""
 
 HIGHEST = 3.0
-"""A power above this is not told from an exponential."""
+"""Growth below that of this power, over a doubled time, is not called exponential, however it bends."""
 
 STEADY = (0.75, 1.5)
-"""Growth over a doubled time, relative to the doubling before it: 1 for a power of time, 2 for an exponential."""
+"""Growth over a doubled time, relative to the doubling before it: 1 for a power of time, 2 for an exponential. (At the
+first look 0.82 and 1.75, as the first level averages t/2 to t and later ones ¾t to t.)"""
 
 
 class Look(NamedTuple):
@@ -59,7 +64,8 @@ class Verdict(NamedTuple):
         regime: what two looks in a row agreed on, or "undecided".
         looks: all of them.
         levels: log R from the first time on, for a picture; no test rests on them.
-        error_rate: the probability, at most, with which a look sequence like this names a regime that is not there.
+        error_rate: of the t tests of all looks together, under normal log R: what they say of the growth over the time
+            looked at is wrong with this probability at most. It is no statement on what comes after.
         overflowed: how many streams left their dtype's range before the last look.
     """
 
@@ -73,7 +79,7 @@ class Verdict(NamedTuple):
 def decide(earlier: NDArray[np.float64], later: NDArray[np.float64], level: float) -> Regime:
     """What two successive doublings say, every inequality by a one-sided t test at `level`.
 
-        bounded       |later| < δ                                             δ = RESOLUTION · log 2
+        bounded       |later| < δ, unless it is a slow exponential's           δ = RESOLUTION · log 2
         shrinking     later < −δ  and  later < ¾ earlier
         polynomial    later > δ   and  ¾ earlier < later < 1½ earlier
         exponential   later > HIGHEST · log 2  and  later > 1½ earlier
@@ -99,7 +105,7 @@ def decide(earlier: NDArray[np.float64], later: NDArray[np.float64], level: floa
 
     small, (slow, fast) = RESOLUTION * math.log(2), STEADY
     if above(later, -small) and below(later, small):
-        return "bounded"
+        return "undecided" if _doubling(earlier, later, level) else "bounded"
     if below(later, -small) and below(later - slow * earlier, 0.0):
         return "shrinking"
     if above(later, HIGHEST * math.log(2)) and above(later - fast * earlier, 0.0):
@@ -107,6 +113,11 @@ def decide(earlier: NDArray[np.float64], later: NDArray[np.float64], level: floa
     if above(later, small) and below(later - fast * earlier, 0.0) and above(later - slow * earlier, 0.0):
         return "polynomial"
     return "undecided"
+
+
+def _doubling(earlier: NDArray[np.float64], later: NDArray[np.float64], level: float) -> bool:
+    """Whether growth, small as it is, is above 0 and above 1½ times the growth before, as an exponential's is."""
+    return _upper(-later, level) < 0 and _upper(STEADY[1] * earlier - later, level) < 0
 
 
 def _upper(samples: NDArray[np.float64], level: float) -> float:
@@ -127,8 +138,9 @@ def sequential_test(
         error_rate: shared over all looks and the tests of each (Bonferroni).
 
     Returns:
-        The verdict. Streams that overflow are left out of later looks; once fewer than four are left the test ends, and
-        one look for an exponential is enough where most have gone: they went beyond e^700.
+        The verdict. Streams that leave their dtype's range are left out of later looks; from then on the rest are
+        survivors, and only "exponential" may be named. Once fewer than four are left the test ends, and one look for an
+        exponential is enough where most have gone.
     """
     level = error_rate / (3 * looks)
     times = [first * 2**j for j in range(looks + 1)]
@@ -150,7 +162,9 @@ def sequential_test(
             break
         before, start = growth, now
     gone = ~np.isfinite(now)
-    return Verdict(_agreed(seen, bool(gone.mean() > 0.5)), tuple(seen), tuple(levels), error_rate, int(gone.sum()))
+    regime = _agreed(seen, bool(gone.mean() > 0.5))
+    regime = "undecided" if gone.any() and regime != "exponential" else regime
+    return Verdict(regime, tuple(seen), tuple(levels), error_rate, int(gone.sum()))
 
 
 def _levels(edits: int, logs: NDArray[np.float64]) -> list[Level]:

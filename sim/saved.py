@@ -51,8 +51,8 @@ def load_editor_state(path: Path, rule: Editor, weight: Float[Tensor, "m n"]) ->
         The state, on the weight's device.
 
     Raises:
-        Misuse: the file is none of `save_editor_state`, or was saved by another editor, with other hyper-parameters, or
-            for another weight.
+        Misuse: the file is none of `save_editor_state`, or the editor that saved it wrote something else than this one
+            at two fixed requests, by more than 1e-4: another rule or weight, or hyper-parameters that show there.
     """
     try:
         with safe_open(path, framework="pt", device="cpu") as file:

@@ -67,6 +67,29 @@ class Setting:
         return self.clamp if self.values == "fixed" else math.sqrt((1 + self.clamp**2) * self.m)
 
 
+KEYS = {
+    "isotropic": "keys N(0, I)",
+    "anisotropic": "keys N(0, Σ), Σ diagonal of trace n, its eigenvalues geometric and a factor 30 apart",
+    "unseen": "keys N(0, I) projected off W's rows, which W answers with 0",
+}
+VALUES = {
+    "across": "v = {read} + δ with ‖δ‖ = {c:g}‖{read}‖, δ uniform across {read}",
+    "any": "v = {read} + δ with ‖δ‖ = {c:g}‖{read}‖, δ uniform in every direction",
+    "fixed": "v ~ N(0, {c:g}²/m · I), whatever Wk is",
+}
+
+
+def worded(setting: Setting) -> str:
+    """A setting's laws in words, as a certificate's card has them.
+
+    >>> worded(BASE)
+    'm = 8, n = 16, keys N(0, I), v = Wk + δ with ‖δ‖ = 0.75‖Wk‖, δ uniform across Wk, float64'
+    """
+    values = VALUES[setting.values].format(c=setting.clamp, read="W_0k" if setting.original else "Wk")
+    batch = f", {setting.batch} requests a write" if setting.batch > 1 else ""
+    return f"m = {setting.m}, n = {setting.n}, {KEYS[setting.keys]}, {values}{batch}, {setting.dtype}"
+
+
 MakeEditor = Callable[[Setting], Editor]
 """A setting -> the editor for it, such as `sim.compose.compose` makes."""
 

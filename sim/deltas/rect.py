@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,6 +9,7 @@ from torch import Tensor
 from sim.editor import Transform, stateless
 from sim.lowrank import Delta, dense
 from theory.command import Misuse
+from theory.counts import at_least
 
 
 def rect(share: float = 0.2, *, offset: float = 0.0) -> Transform[Delta]:
@@ -41,7 +40,7 @@ def rect(share: float = 0.2, *, offset: float = 0.0) -> Transform[Delta]:
     def update(delta: Delta, weight: Float[Tensor, "m n"]) -> Tensor:
         full = dense(delta)
         score = torch.where(full == 0, 0.0, (full / (weight.to(full.dtype) + offset)).abs())
-        kept = score.flatten().topk(math.ceil(share * full.numel())).indices
+        kept = score.flatten().topk(at_least(share, full.numel())).indices
         mask = torch.zeros(full.numel(), dtype=torch.bool, device=full.device)
         mask[kept] = True
         return full.where(mask.view_as(full), 0)

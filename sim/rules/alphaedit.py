@@ -36,7 +36,7 @@ def null_space(
     >>> null_space(torch.diag(torch.tensor([1.0, 0.01, 0.001]))).shape
     torch.Size([3, 2])
     """
-    eigenvalues, eigenvectors = torch.linalg.eigh(covariance)
+    eigenvalues, eigenvectors = _spectrum(covariance)
     limit = threshold * eigenvalues[-1] if relative else torch.as_tensor(threshold)
     small = eigenvalues < limit
     rank, n = int(small.sum()), eigenvalues.shape[0]
@@ -71,10 +71,20 @@ def energy_threshold(covariance: Float[Tensor, "n n"], share: float) -> float:
     """
     if not 0 < share < 1:
         raise Misuse(f"the null space's share of C's trace is {share}; choose one between 0 and 1, such as 0.01")
-    eigenvalues = torch.linalg.eigvalsh(covariance)
+    eigenvalues, _ = _spectrum(covariance)
     held = int((eigenvalues.cumsum(0) <= share * eigenvalues.sum()).sum())
     below = eigenvalues[held - 1] if held else 0
     return float(below + eigenvalues[held]) / 2
+
+
+def _spectrum(covariance: Float[Tensor, "n n"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n n"]]:
+    """Eigenvalues, increasing, and eigenvectors of a second moment."""
+    if not torch.isfinite(covariance).all():
+        raise Misuse("covariance C holds NaN or infinity; recompute it from finite keys")
+    values, vectors = torch.linalg.eigh(covariance)
+    if not values.sum() > 0:
+        raise Misuse(f"covariance C has trace {float(values.sum()):.3g}; E[k kᵀ] of keys has a positive one")
+    return values, vectors
 
 
 def alphaedit(basis: Float[Tensor, "n p"], *, ridge: float = 10.0) -> Solver:
@@ -101,6 +111,8 @@ def alphaedit(basis: Float[Tensor, "n p"], *, ridge: float = 10.0) -> Solver:
     """
     if not ridge > 0:
         raise Misuse(f"alphaedit's ridge L2 is {ridge}; it must be positive, such as 10")
+    if not basis.numel():
+        raise Misuse(f"alphaedit's basis is empty, {tuple(basis.shape)}: nothing can be written; see null_space")
     eye = torch.eye(basis.shape[1], dtype=basis.dtype, device=basis.device)
     if not torch.allclose(basis.mT @ basis, eye, atol=1e-4):
         raise Misuse("alphaedit's basis has columns that are not orthonormal; take it from null_space(C)")

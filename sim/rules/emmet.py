@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sim.editor import Edit, Gain, MetricForm, Solver
@@ -48,7 +48,8 @@ def emmet(
 
     def constrained(gram: Float[Tensor, "*r u u"]) -> Float[Tensor, "*r u u"]:
         own = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-        return torch.linalg.inv_ex(gram + (jitter if gram.shape[-1] > 1 else 0.0) * own).inverse
+        system = gram + (jitter if gram.shape[-1] > 1 else 0.0) * own
+        return torch.linalg.inv_ex(system).inverse.masked_fill(dependent(system)[..., None, None], torch.nan)
 
     def solve(edit: Edit, state: Inverse, weight: Tensor) -> tuple[LowRank, Gain, Inverse]:
         delta, gain = metric_write(edit, state, constrained, weight)
@@ -56,3 +57,15 @@ def emmet(
 
     form = MetricForm(constrained)
     return Solver(lambda weight: metric, solve, lambda keys, state: state, lambda state: state, form)
+
+
+def dependent(system: Float[Tensor, "*r u u"]) -> Bool[Tensor, " *r"]:
+    """Whether keys are dependent to rounding: a pivot of their correlations is noise.
+
+    >>> dependent(torch.stack([torch.tensor([[1.0, 3.0], [3.0, 9.0]]), torch.diag(torch.tensor([1.0, 1e-9]))])).tolist()
+    [True, False]
+    """
+    sizes = system.diagonal(dim1=-2, dim2=-1).sqrt()
+    factor, failed = torch.linalg.cholesky_ex(system / (sizes[..., None] * sizes[..., None, :]))
+    least = factor.diagonal(dim1=-2, dim2=-1).square().amin(-1)
+    return (failed > 0) | ~(least > 100 * torch.finfo(system.dtype).eps * system.shape[-1])

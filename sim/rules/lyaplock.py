@@ -26,7 +26,7 @@ class Lock(NamedTuple):
         system: κλC + Σ_past kkᵀ, with its inverse; κ = aZ.
         bound: D in value units squared; 0 until the first write has been measured.
         queue: Z.
-        written: Δ of the write that waits to be absorbed, so that its outputs are known.
+        waiting: Σ kkᵀ (n, n) of keys whose outputs are read off the next weight: what delta transforms left of a write.
     """
 
     start: Float[Tensor, "m n"]
@@ -35,7 +35,7 @@ class Lock(NamedTuple):
     system: Growing
     bound: Float[Tensor, ""]
     queue: Float[Tensor, ""]
-    written: Float[Tensor, "m n"]
+    waiting: Float[Tensor, "n n"]
 
 
 def lyaplock(covariance: Float[Tensor, "n n"], *, weighting: float = 1000.0, alpha: float = 60.0) -> Solver:
@@ -50,7 +50,7 @@ def lyaplock(covariance: Float[Tensor, "n n"], *, weighting: float = 1000.0, alp
     Args:
         covariance: C = E[k kᵀ] (n, n) in key units squared.
         weighting: λ, dimensionless; 1000 as published.
-        alpha: α > 1, how far the first write's loss may be exceeded; 60 as published.
+        alpha: α > 0, how far the first write's loss may be exceeded; 60 as published.
 
     Returns:
         The solver.
@@ -67,23 +67,23 @@ def lyaplock(covariance: Float[Tensor, "n n"], *, weighting: float = 1000.0, alp
     def init(weight: Tensor) -> Lock:
         none = torch.zeros((), dtype=torch.float64, device=weight.device)
         start = weight.to(covariance.dtype, copy=True)
-        zero = torch.zeros_like(start)
-        return Lock(start, torch.zeros_like(covariance), zero, growing(first), none, none.clone(), zero.clone())
+        past = torch.zeros_like(covariance)
+        return Lock(start, past, torch.zeros_like(start), growing(first), none, none.clone(), past.clone())
 
     def solve(edit: Edit, state: Lock, weight: Tensor) -> tuple[Tensor, Gain, Lock]:
         wide = weight.to(covariance.dtype)
+        state = state._replace(goals=state.goals + wide @ state.waiting, waiting=torch.zeros_like(state.waiting))
         drift = wide - state.start
         state = _locked(state, drift, weighting * covariance, weighting, alpha)
         pull = float(_strength(state)) * weighting * (drift @ covariance)
         demand = edit.residuals @ edit.keys.mT - pull + state.goals - wide @ state.past
         system = state.system.joined(edit.keys, "LyapLock's system")
         delta = system.times(demand.mT).mT
-        return delta, plain_gain(edit, delta, weight), state._replace(written=wide + delta)
+        return delta, plain_gain(edit, delta, weight), state
 
     def absorb(keys: Tensor, state: Lock) -> Lock:
-        past = torch.addmm(state.past, keys, keys.mT)
-        goals = torch.addmm(state.goals, state.written @ keys, keys.mT)
-        return state._replace(past=past, goals=goals, system=state.system.joined(keys, "LyapLock's system"))
+        past, waiting = (torch.addmm(moment, keys, keys.mT) for moment in (state.past, state.waiting))
+        return state._replace(past=past, waiting=waiting, system=state.system.joined(keys, "LyapLock's system"))
 
     return Solver(init, solve, absorb, lambda state: Euclidean())
 

@@ -37,6 +37,8 @@ def ote_se(size: int, *, ridge: float = 1.0, like: Float[Tensor, "..."] | None =
     >>> metric.times(torch.ones(2, 1, dtype=torch.float64)).flatten().tolist()
     [0.25, 0.25]
     """
+    if size < 1:
+        raise Misuse(f"ote_se's size is {size}; it is the key dimension, such as 3072")
     if not ridge > 0:
         raise Misuse(f"ote_se's ridge is {ridge}; it must be positive, such as 1")
     eye = (

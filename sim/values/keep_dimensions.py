@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from sim.editor import Edit, Transform, stateless
 from theory.command import Misuse
+from theory.counts import at_least
 
 FLOOR = 1e-6
 
@@ -47,7 +46,7 @@ def keep_dimensions(share: float = 0.2, *, elastic: float = 5e-7) -> Transform[E
     def update(edit: Edit, weight: Tensor) -> Edit:
         shift = edit.residuals
         score = shift.square()
-        kept = score.topk(math.ceil(share * shift.shape[0]), dim=0).indices
+        kept = score.topk(at_least(share, shift.shape[0]), dim=0).indices
         mask = torch.zeros_like(shift, dtype=torch.bool).scatter(0, kept, True)
         less = (elastic / (score + FLOOR)).minimum(shift.abs()) * shift.sign()
         return edit._replace(values=torch.where(mask, edit.values - less, edit.readouts))

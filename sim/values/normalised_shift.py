@@ -82,7 +82,7 @@ def _with(state: Lifetime, rows: Float[Tensor, "u f"], n: int) -> Lifetime:
     """The moments with a batch added (Chan, Golub, LeVeque)."""
     count = rows.shape[0]
     total, center = state.seen + count, rows.mean(0)
-    gap, inside, share = center - state.mean, rows - center, state.seen * count / (state.seen + count)
+    gap, inside, share = center - state.mean, rows - center, state.seen.double() * count / total
     co = state.co_deviations
     if co.numel():
         co = co + inside[:, n:].mT @ inside[:, n:] + share * torch.outer(gap[n:], gap[n:])

@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from figures.__main__ import main as draw
 from sim.__main__ import main
-from sim.card import as_values
+from sim.card import as_card, as_values
 from sim.catalogue import DELTAS, POLICIES, RULES, VALUES
 from sim.certificate import Finding, certify
 from sim.certified import certify_all, entries, recorded
 from sim.compose import compose
-from sim.editor import Edit
+from sim.editor import Edit, Editor, editor, stateless
+from sim.foretold import foretold_rate
 from sim.regime import Regime, Verdict, decide, sequential_test
+from sim.rules.memit import memit
+from sim.rules.rome import rome
 from sim.settings import BASE, SETTINGS, Setting
 from theory.anchoring.plateaus import plateau
 from theory.growth.lyapunov import typical_exponent
@@ -88,6 +91,24 @@ def test_streams_that_overflow_leave_the_test_to_the_others() -> None:
     assert sequential_test(lambda edits: np.full(16, np.nan), 64, 4).regime == "undecided"
 
 
+def test_survivors_of_streams_that_left_name_nothing_but_an_exponential() -> None:
+    def extend(edits: int) -> NDArray[np.float64]:
+        return np.where((edits > 300) & (np.arange(16) < 4), np.nan, 1.0 + 0.001 * np.arange(16))
+
+    assert sequential_test(extend, 64, 8).regime == "undecided"
+    assert sequential_test(lambda edits: 1.0 + 0.001 * np.arange(16), 64, 8).regime == "bounded"
+
+
+def test_a_quiet_slow_exponential_is_not_called_bounded() -> None:
+    """At rate 1e-5 nothing has grown by a tenth at first, but what has doubles with every doubling of the time."""
+
+    def regimes(rate: float) -> set[str]:
+        return {verdict_on(lambda t, r, n: rate * t + r.normal(0, 1e-4, size=n), seed).regime for seed in range(20)}
+
+    assert regimes(1e-5) == {"undecided"}
+    assert regimes(0.0) == {"bounded"}
+
+
 KNOWN = {
     "rome": "exponential",
     "memit": "exponential",
@@ -120,6 +141,67 @@ def test_the_numbers_are_those_of_theory() -> None:
     level = plateau(BASE.value_norm(), BASE.n)
     assert anchored.plateau.covers(level)
     assert not anchored.plateau.covers(0.9 * level)
+
+
+@pytest.mark.parametrize("words", ["memit", "ft", "ft:rate=0.1,steps=1"])
+def test_the_means_rate_bounds_what_is_measured_and_is_not_far(words: str) -> None:
+    """Also where a gradient step overshoots, η = rate·s > 1; half the bound, or η cut at 1, is rejected."""
+    finding = headline(words)
+    assert finding.relation == "≤"
+    assert finding.rate is not None
+    assert finding.foretold is not None
+    assert finding.rate.low <= finding.foretold
+    assert finding.foretold < 1.6 * finding.rate.mean
+
+
+@pytest.mark.parametrize("words", ["rome + nas_one_sided:anchor=1000", "rome + clip_absolute:limit=100"])
+def test_nothing_is_foretold_where_a_value_transform_may_act_later(words: str) -> None:
+    rule, value = words.split(" + ")
+    assert foretold_rate(compose(rule, [value])(BASE), BASE) is None
+    assert foretold_rate(compose(rule)(BASE), BASE) is not None
+
+
+def test_growth_too_slow_to_be_seen_is_not_called_bounded_where_theory_proves_it() -> None:
+    for seed in (0, 100):
+        finding = headline("memit:weighting=15000", seeds=8, seed=seed, looks=3)
+        assert finding.foretold is not None
+        assert finding.verdict.regime == "undecided"
+    values = as_values("memit", [finding._replace(contradicted="bounded")], (), {}, 0, 8)
+    assert "looks bounded, but in theory the mean grows exponentially (≤ 4.5" in as_card(values, "", "abc")
+
+
+def late(setting: Setting) -> Editor:
+    """Works until the weight has grown."""
+
+    def careful(edit: Edit, weight: torch.Tensor) -> Edit:
+        if float(weight.norm()) > 20:
+            raise RuntimeError("too large")
+        return edit
+
+    return editor(rome(), values=stateless(careful))
+
+
+def test_an_editor_that_fails_late_or_elsewhere_does_not_end_the_certificate() -> None:
+    small = Setting("small", m=4, n=8)
+    first, second = certify(late, (small, Setting("fixed", m=4, n=8, values="fixed", clamp=0.1)), seeds=8, looks=2)
+    assert first.refused is not None
+    assert re.match(r"the editor failed: test_certificate.py, line \d+: RuntimeError: too large", first.refused)
+    assert second.refused is None
+
+    def four_wide(setting: Setting) -> Editor:
+        return editor(memit(torch.eye(4, dtype=torch.float64), weighting=1.0))
+
+    narrow, wider = certify(four_wide, (Setting("four", m=4, n=4), Setting("five", m=4, n=5)), seeds=8, looks=2)
+    assert narrow.refused is None
+    assert wider.refused is not None
+
+
+def test_a_card_is_written_also_where_streams_left_their_range() -> None:
+    findings = list(certify(compose("ft:rate=1.0"), (BASE,), seeds=8, looks=2))
+    page = as_card(as_values("ft", findings, ("pure",), {}, 0, 8), "python -m sim certify ft", "abc1234")
+    assert "8 of 8 streams left their dtype's range" in page
+    assert "- relative shift: m = 8, n = 16, keys N(0, I), v = Wk + δ with ‖δ‖ = 0.75‖Wk‖" in page
+    assert "Over all settings:\nundecided 1." in page
 
 
 def test_the_worst_case_of_nas_is_a_root_of_time() -> None:
@@ -232,7 +314,7 @@ def test_the_walk_through_runs_as_it_stands(
 
 def test_the_values_of_a_certificate_are_those_of_its_findings() -> None:
     finding = headline("memit")
-    values = as_values("memit", [finding], {}, 0, 16)
+    values = as_values("memit", [finding], (), {}, 0, 16)
     assert finding.rate is not None
     assert finding.foretold is not None
     assert values["rate"] == finding.rate.mean
@@ -259,6 +341,18 @@ def failing(m, n):
 
 def blank(m, n):
     return editor(rome(), values=stateless(lambda edit, weight: edit._replace(values=edit.values * float("nan"))))
+
+
+def turned(m, n):
+    honest = rome()
+    def solve(edit, state, weight):
+        delta, gain, state = honest.solve(edit, state, weight)
+        return delta.dense().mT, gain, state
+    return editor(honest._replace(solve=solve))
+
+
+def worded(m, n):
+    return editor(rome(), deltas=stateless(lambda delta, weight: "delta"))
 """
 
 
@@ -271,6 +365,8 @@ def blank(m, n):
         (MINE, "failing", "failed at its first writes: {}, line 12: TypeError"),
         (MINE, "blank", "breaks the law 'finite'"),
         (MINE, "lacking", "has no function 'lacking'"),
+        (MINE, "turned", "the solver returned a Δ of shape (16, 8) for a weight (8, 16); they must agree"),
+        (MINE, "worded", "the delta transform returned a str; return Δ as a tensor (m, n) or a LowRank"),
     ],
 )
 def test_errors_of_a_users_own_editor_are_told_in_one_line(
@@ -295,7 +391,11 @@ def test_errors_of_a_users_own_editor_are_told_in_one_line(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["romme"], "there is no rule 'romme'; choose among ft, rome"),
+        (["xyz"], "there is no rule 'xyz'; choose among ft, rome"),
+        (["romme"], "there is no rule 'romme'; did you mean rome?; choose among ft, rome"),
+        (["nas"], "there is no rule 'nas': it is a value transform, given as RULE --values nas"),
+        (["rome", "--values", "rect"], "'rect': it is a delta transform, given as RULE --deltas rect"),
+        (["rome", "--values", "memit"], "'memit': it is a rule, and comes first"),
         (["rome", "--values", "nass"], "there is no value transform 'nass'"),
         (["rome", "--deltas", "prunes"], "there is no delta transform 'prunes'"),
         (["memit:weight=3"], "memit has no option 'weight'; it has weighting"),

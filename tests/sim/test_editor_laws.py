@@ -176,6 +176,24 @@ def boasting(setting: Setting) -> Editor:
     return honest._replace(write=write)
 
 
+def looking(setting: Setting) -> Editor:
+    """Promises to treat each request by itself, and looks at the weight."""
+
+    def shorter(edit, weight):
+        return edit._replace(values=edit.values * (1 / weight.norm()).clamp_max(1))
+
+    return editor(memit(weighting=2.0), values=stateless(shorter, by_request=True))
+
+
+def levelling(setting: Setting) -> Editor:
+    """Promises the same, and normalises over the batch."""
+
+    def level(edit, weight):
+        return edit._replace(values=edit.values / edit.values.norm())
+
+    return editor(memit(weighting=2.0), values=stateless(level, by_request=True))
+
+
 @pytest.mark.parametrize(
     ("make", "law"),
     [
@@ -185,8 +203,10 @@ def boasting(setting: Setting) -> Editor:
         (untold, "restored"),
         (boasting, "measured"),
         (solving(forgetting), "formed"),
+        (looking, "by_request"),
+        (levelling, "by_request"),
     ],
-    ids=["leaking", "remembering", "shared", "untold", "boasting", "forgetting"],
+    ids=["leaking", "remembering", "shared", "untold", "boasting", "forgetting", "looking", "levelling"],
 )
 def test_an_editor_that_breaks_a_law_gets_no_certificate(make: MakeEditor, law: str) -> None:
     assert tried(make, BASE, LAWS)[law] is not None

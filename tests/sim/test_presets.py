@@ -46,6 +46,25 @@ def test_every_preset_is_a_set_of_arguments_of_its_factory() -> None:
             assert preset(rule, model).keys() <= by_name[rule].keys()
 
 
+# The methods' released settings, written down a second time from their public files, model by model.
+PUBLISHED = """
+memit gpt2-xl weighting 20000; memit gpt-j-6b weighting 15000; memit llama-3-8b weighting 15000
+memit qwen2.5-7b weighting 15000; memit_seq gpt2-xl weighting 20000; rlsedit gpt2-xl weighting 20000
+rlsedit llama-3-8b weighting 15000; alphaedit llama-3-8b ridge 10; null_space gpt-j-6b threshold 0.02
+emmet gpt2-xl weighting 10000; emmet gpt2-xl jitter 0.1; encore gpt2-xl penalty 10; encore llama-3-8b penalty 20
+nse gpt2-xl weighting 10000; nse gpt2-xl share 1; nse gpt-j-6b share 0.8; nse llama-3-8b share 1
+lyaplock gpt-j-6b weighting 1000; lyaplock gpt-j-6b alpha 60; leave_noise gpt2-xl factor 3
+leave_noise llama-3-8b factor 1.5; normalised_shift llama-3-8b rate 0.000001
+ft gpt2-xl rate 0.0005; ft gpt2-xl steps 25
+"""
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in PUBLISHED.replace("\n", ";").split(";") if line.strip()])
+def test_presets_are_the_published_numbers(line: str) -> None:
+    rule, model, option, number = line.split()
+    assert preset(rule, model)[option] == float(number)
+
+
 def test_a_preset_is_not_the_table_itself() -> None:
     preset("memit", "gpt2-xl")["weighting"] = 0.0
     assert preset("memit", "gpt2-xl") == {"weighting": 20_000.0}

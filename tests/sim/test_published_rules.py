@@ -11,8 +11,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from sim.editor import Edit, Editor, editor, step
-from sim.lowrank import apply_delta
+from sim.editor import Edit, Editor, editor, stateless, step
+from sim.lowrank import apply_delta, dense
 from sim.rules.alphaedit import energy_threshold, null_space
 from sim.rules.emmet import emmet
 from sim.rules.encore import encore
@@ -100,7 +100,7 @@ def book_nse() -> Write:
     return write
 
 
-def book_lyaplock(alpha: float) -> Write:
+def book_lyaplock(alpha: float, share: float = 1.0) -> Write:
     lam, past, goals = 1.5, np.zeros((N, N)), np.zeros((M, N))
     memory: dict[str, float | Array] = {}
 
@@ -119,7 +119,7 @@ def book_lyaplock(alpha: float) -> Write:
                 memory["queue"] = max(memory["queue"] + (loss - memory["bound"]) / root, root)
             strength = memory["queue"] / math.sqrt(memory["bound"])
         right = (v - w @ k) @ k.T + strength * lam * (memory["start"] - w) @ C + goals - w @ past
-        new = w + right @ np.linalg.inv(k @ k.T + strength * lam * C + past)
+        new = w + share * right @ np.linalg.inv(k @ k.T + strength * lam * C + past)
         past, goals = past + k @ k.T, goals + new @ k @ k.T
         return new
 
@@ -283,6 +283,26 @@ def test_the_averaged_direction_misses_the_averaged_key() -> None:
     after = apply_delta(w, delta).numpy()
     np.testing.assert_allclose(after @ key, value, atol=1e-12)
     assert np.linalg.norm(after @ (key + SHIFT) - value) > 0.1
+
+
+def test_lyaplock_remembers_the_outputs_of_what_a_delta_transform_left_of_a_write() -> None:
+    """The dense textbook with every write halved: it remembers the outputs of the weight that was really written."""
+    halved = stateless(lambda delta, weight: dense(delta) / 2)
+    rule, asked = editor(lyaplock(tensor(C), weighting=1.5, alpha=0.5), deltas=halved), requests(1)
+    write, w = book_lyaplock(0.5, share=0.5), START
+    for found, (key, value) in zip(stream(rule, START, asked), asked, strict=True):
+        w = write(w, key, value)
+        assert np.linalg.norm(found - w) < 1e-8 * np.linalg.norm(w)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_emmet_gives_no_finite_write_for_dependent_keys(scale: float) -> None:
+    (key, value), w = requests(3)[0], tensor(START)
+    key = np.concatenate([key[:, :2], scale * key[:, :1]], axis=1)
+    for jitter, finite in ((0.0, False), (0.1, True)):
+        rule = editor(emmet(tensor(C), weighting=2.0, jitter=jitter))
+        _, _, info = step(rule, Edit(tensor(key), w @ tensor(key), tensor(value)), rule.init(w), w)
+        assert bool(info.finite) == finite
 
 
 @pytest.mark.parametrize("batch", [1, 2])
