@@ -1,4 +1,4 @@
-"""Certificates of editors whose regime theory proves: how many are named rightly, over several seeds.
+"""Certificates of editors whose regime theory proves or foretells: how many are named rightly, over several seeds.
 
     python benchmarks/certificates.py [--repeats 5] [--workers 2] [--output FILE.json]
 
@@ -21,9 +21,10 @@ from sim.results import provenance
 from sim.settings import BASE
 
 # Under a relative shift on isotropic keys. T3: a memoryless metric write grows exponentially, whatever its gain; T4: a
-# relative clip or cap and SPHERE leave it exponential, an absolute one makes it linear, decay above c²/2n shrinks,
-# PRUNE after every write is bounded. T3b: a second moment that grows saturates. T5: an anchor bounds every excited
-# metric write. MOSE keeps the norm.
+# relative clip or cap leaves it exponential, an absolute one makes it linear, decay above c²/2n shrinks, PRUNE after
+# every write is bounded. T5: an anchor bounds every excited metric write. MOSE keeps the norm. Not proved: SPHERE
+# leaves the growth exponential (simulation), a second moment that grows saturates (T3b's mean field). With C = I, as
+# here, ROME with C and EMMET are ROME, and OTE-SE and NSE are MEMIT-seq.
 KNOWN: dict[str, str] = {
     "ft": "exponential",
     "rome": "exponential",

@@ -295,11 +295,13 @@ def test_the_walk_through_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (Path(__file__).parents[2] / "docs" / "certify.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code, own = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     commands = "\n".join(re.findall(r"```\n(python -m .*?)\n```", page, re.DOTALL)).splitlines()
     assert len(commands) == 4
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(code)
+    (tmp_path / "handmade.py").write_text(own)
+    assert {finding.refused for finding in certify(compose("handmade:own"), SETTINGS[-2:], seeds=8, looks=2)} == {None}
     for command in commands:
         room, *words = command.removeprefix("python -m ").split()
         assert {"sim": main, "figures": draw}[room](words) == 0
