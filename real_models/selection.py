@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from theory.counts import at_least
+from sim.counts import at_least
 
 FLOOR = 1e-6
 

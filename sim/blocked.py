@@ -16,7 +16,8 @@ from torch import Generator, Tensor
 from sim.block import Block
 from sim.block_metric import BlockMetric, FixedMetric, GrowingMetric, Raised, own_blocks, tiles
 from sim.block_rows import Columns, Effects, Written, effects, whole_rows, write_rows
-from sim.editor import Edit, Editor, EditorState, MetricForm, check_keys
+from sim.checks import check_keys
+from sim.editor import Edit, Editor, EditorState, MetricForm
 from sim.engine import Row, run_stream
 from sim.lowrank import LowRank, apply_delta
 from sim.memory import AheadKeys, AheadValues, LinearMemory

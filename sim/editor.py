@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from sim.checks import check_delta, check_edit, check_weight
 from sim.lowrank import Delta, LowRank, apply_delta, delta_norm, frobenius
 from sim.metric import Metric
-from theory.command import Misuse
 
 X = TypeVar("X")
 State = Any
@@ -251,12 +251,12 @@ def editor(
         return EditorState(on_values.init(weight), solver.init(weight), on_deltas.init(weight))
 
     def target(edit: Edit, state: EditorState, weight: Tensor) -> tuple[Edit, EditorState]:
-        check_edit(edit, weight)
+        check_edit(*edit, weight)
         edit, own = on_values.update(edit, state.values, weight)
         return edit, state._replace(values=own)
 
     def write(edit: Edit, state: EditorState, weight: Tensor) -> tuple[Delta, EditorState, Info]:
-        check_edit(edit, weight)
+        check_edit(*edit, weight)
         solved, gain, of_solver = solver.solve(edit, state.solver, weight)
         check_delta(solved, weight, "solver")
         delta, of_deltas = on_deltas.update(solved, state.deltas, weight)
@@ -312,49 +312,3 @@ def measure(edit: Edit, delta: Delta, gain: Gain, weight: Float[Tensor, "m n"]) 
         skipped=(~edit.asked).sum(),
         finite=torch.isfinite(size),
     )
-
-
-def check_weight(weight: Tensor) -> None:
-    """Raise Misuse unless W is a finite floating-point matrix."""
-    if weight.ndim != 2 or not weight.is_floating_point():
-        raise Misuse(
-            f"the weight has dtype {weight.dtype} and shape {tuple(weight.shape)}; "
-            "pass a floating-point matrix (d_out, d_in)"
-        )
-    if not torch.isfinite(weight).all():
-        raise Misuse("the weight holds NaN or infinity; reload the model from an unbroken checkpoint")
-
-
-def check_edit(edit: Edit, weight: Tensor) -> None:
-    """Raise Misuse unless the edit's shapes, dtype and keys fit the weight."""
-    (m, n), u = weight.shape, edit.keys.shape[-1]
-    if edit.keys.shape != (n, u) or edit.readouts.shape != (m, u) or edit.values.shape != (m, u):
-        raise Misuse(
-            f"keys {tuple(edit.keys.shape)}, read-outs {tuple(edit.readouts.shape)} and values "
-            f"{tuple(edit.values.shape)} do not fit a weight {(m, n)}; "
-            "columns are requests: pass (n, u), (m, u), (m, u)"
-        )
-    if edit.values.dtype not in (torch.float32, torch.float64):
-        raise Misuse(f"a rule solves in float32 or float64, not {edit.values.dtype}; cast keys and values first")
-    check_keys(edit.keys)
-
-
-def check_delta(delta: object, weight: Tensor, source: str) -> None:
-    """Raise Misuse unless a delta has the weight's shape."""
-    if not isinstance(delta, LowRank | Tensor):
-        raise Misuse(f"the {source} returned a {type(delta).__name__}; return Δ as a tensor (m, n) or a LowRank")
-    shape = (delta.left.shape[0], delta.right.shape[0]) if isinstance(delta, LowRank) else tuple(delta.shape)
-    if shape != tuple(weight.shape):
-        raise Misuse(f"the {source} returned a Δ of shape {shape} for a weight {tuple(weight.shape)}; they must agree")
-
-
-def check_keys(keys: Float[Tensor, "*r n u"]) -> None:
-    """Raise Misuse where a key, a column, is not finite or zero."""
-    norms = torch.linalg.vector_norm(keys, dim=-2)
-    if bool(((norms > 0) & torch.isfinite(norms)).all()):
-        return
-    # One pass has cleared every usual batch; a norm may also over- or underflow, so now the entries themselves.
-    if not torch.isfinite(keys).all():
-        raise Misuse("a key holds NaN or infinity; the model is already broken at this layer")
-    if bool((keys == 0).all(dim=-2).any()):
-        raise Misuse("a key is zero, so no write can reach its value; drop this request or edit another layer")

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sim.counts import at_least
 from sim.editor import Transform, stateless
 from sim.lowrank import Delta, dense
 from theory.command import Misuse
-from theory.counts import at_least
 
 
 def rect(share: float = 0.2, *, offset: float = 0.0) -> Transform[Delta]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sim.counts import at_least
 from sim.editor import Edit, Transform, stateless
 from theory.command import Misuse
-from theory.counts import at_least
 
 FLOOR = 1e-6
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from sim.block_metric import GrowingMetric
 from sim.block_rows import joined, whole_rows
 from sim.blocked import BlockedStream, run_blocked, run_blocks, run_rows, why_not_blocked
-from sim.editor import MetricForm, Solver, Transform, chain, check_keys, editor, stateless
+from sim.checks import check_keys
+from sim.editor import MetricForm, Solver, Transform, chain, editor, stateless
 from sim.engine import run_stream
 from sim.growing import growing
 from sim.memory import (
