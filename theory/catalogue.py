@@ -35,6 +35,7 @@ from theory.growth import (
     lyapunov_proofs,
     numeric_proofs,
     operator_proofs,
+    path_proofs,
     radius_proofs,
     value_proofs,
 )
@@ -45,6 +46,7 @@ from theory.writes import batches, entries, identities, instances, mismatch, nor
 MODULES = (
     *(identities, norms, instances, mismatch, batches, entries),
     *(isotropic_proofs, operator_proofs, radius_proofs, value_proofs, lyapunov_proofs, numeric_proofs),
+    path_proofs,
     forecast_proofs,
     *(exact_proofs, bound_proofs, mean_field_proofs, spectrum_proofs, anchored_proofs),
     *(increment_proofs, stream_proofs, ridge_proofs, rect_proofs, filter_proofs, prune_proofs, state_proofs),

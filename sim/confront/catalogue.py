@@ -13,6 +13,7 @@ from sim.confront import (
     controls,
     growth,
     original_values,
+    paths,
     pilots,
     precision,
     pruned_streams,
@@ -22,7 +23,7 @@ from theory.claim import Claim
 from theory.command import Misuse
 
 FAMILIES = (
-    *(batches, growth, values, accumulating, controls),
+    *(batches, growth, paths, values, accumulating, controls),
     *(anchoring, original_values, pilots, collapse, pruned_streams, precision),
 )
 
