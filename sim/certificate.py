@@ -20,7 +20,7 @@ from sim.foretold import foretold_rate
 from sim.laws import LAWS, tried
 from sim.memory import LinearMemory
 from sim.montecarlo import Interval, student_interval
-from sim.pool import over_processes
+from sim.pool import one_thread, over_processes
 from sim.regime import STEADY, Verdict, sequential_test
 from sim.settings import SETTINGS, MakeEditor, Setting, make_world
 from theory.command import Misuse, told
@@ -232,8 +232,9 @@ class Streams:
         """
         steps = math.ceil(edits / self.setting.batch) - self.written
         self.written += steps
-        rows = [_in_blocks(stream, steps) for stream in self.blocks]
-        rows += [_step_by_step(ahead, steps) for ahead in self.norms]
+        with one_thread():
+            rows = [_in_blocks(stream, steps) for stream in self.blocks]
+            rows += [_step_by_step(ahead, steps) for ahead in self.norms]
         latest = np.concatenate(rows)[:, steps // 2 :]
         with np.errstate(divide="ignore", over="ignore"):
             self.norm_sq, logs = (latest**2).mean(axis=1), 2 * np.log(latest).mean(axis=1)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -110,6 +111,22 @@ def begin_alone() -> None:
     """In a worker: one thread, and no life beyond the parent's."""
     torch.set_num_threads(1)
     follow_parent()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run on one thread, as small matrices are fastest; the caller's number comes back.
+
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _one_pool(trials: list[GrowConfig], workers: int) -> Iterator[tuple[GrowConfig, Result | str]]:

@@ -19,7 +19,7 @@ from sim.montecarlo import Interval, student_interval
 Regime = Literal["exponential", "polynomial", "bounded", "shrinking", "undecided"]
 
 RESOLUTION = 0.1
-"""A power of ‖W‖² whose absolute value is below this is called bounded."""
+"""A power of ‖W‖², over two doublings, whose absolute value is below this is called bounded."""
 
 HIGHEST = 3.0
 """Growth below that of this power, over a doubled time, is not called exponential, however it bends."""
@@ -79,8 +79,8 @@ class Verdict(NamedTuple):
 def decide(earlier: NDArray[np.float64], later: NDArray[np.float64], level: float) -> Regime:
     """What two successive doublings say, every inequality by a one-sided t test at `level`.
 
-        bounded       |later| < δ, unless it is a slow exponential's           δ = RESOLUTION · log 2
-        shrinking     later < −δ  and  later < ¾ earlier
+        bounded       |earlier + later| < 2δ and |later| < 2δ, unless they are a slow exponential's
+        shrinking     later < −δ  and  later < ¾ earlier                       δ = RESOLUTION · log 2
         polynomial    later > δ   and  ¾ earlier < later < 1½ earlier
         exponential   later > HIGHEST · log 2  and  later > 1½ earlier
 
@@ -104,7 +104,7 @@ def decide(earlier: NDArray[np.float64], later: NDArray[np.float64], level: floa
         return below(-samples, -bound)
 
     small, (slow, fast) = RESOLUTION * math.log(2), STEADY
-    if above(later, -small) and below(later, small):
+    if all(above(samples, -2 * small) and below(samples, 2 * small) for samples in (earlier + later, later)):
         return "undecided" if _doubling(earlier, later, level) else "bounded"
     if below(later, -small) and below(later - slow * earlier, 0.0):
         return "shrinking"
