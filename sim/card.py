@@ -104,8 +104,10 @@ def as_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def summed_up(finding: Finding) -> str:
-    """The number that goes with a regime, in words."""
-    return _in_words(_in_values(finding))
+    """The number that goes with a regime, in words, with theory's where it has one."""
+    values = _in_values(finding)
+    told = "" if finding.foretold is None or finding.contradicted else f"; theory {_of_theory(values)}"
+    return f"{_in_words(values)}{told}"
 
 
 def _in_words(values: Mapping[str, Any]) -> str:
@@ -116,21 +118,27 @@ def _in_words(values: Mapping[str, Any]) -> str:
             low, high = values[f"{name}_interval"]
             return f"{words} {values[name]:.4g} [{low:.4g}, {high:.4g}]"
     if values["contradicted"] is not None:
-        told = f"{values['relation']} {values['predicted']:.4g} an edit"
         seen = f"looks {values['contradicted']}"
-        return f"{seen}, but in theory the mean grows exponentially ({told}): too slowly for these edits"
+        return (
+            f"{seen}, but in theory the mean grows exponentially ({_of_theory(values)} an edit): too slowly for "
+            "these edits"
+        )
     gone, streams = values["evidence"]["overflowed"], values["evidence"]["streams"]
     left = f"; {gone} of {streams} streams left their dtype's range" if gone else ""
     return f"no two looks in a row agreed{left}"
 
 
-def as_card(values: Mapping[str, Any], command: str, commit: str) -> str:
+def _of_theory(values: Mapping[str, Any]) -> str:
+    return "" if values["predicted"] is None else f"{values['relation']} {values['predicted']:.4g}"
+
+
+def as_card(values: Mapping[str, Any], command: str, made: Mapping[str, str]) -> str:
     """A certificate as a page of Markdown.
 
     Args:
         values: what `as_values` made.
         command: the line that makes it again.
-        commit: of the code that made it.
+        made: what it was made with, by name: versions, the commit, and the file of an editor of one's own.
     """
     lines = [
         f"# Growth certificate: {values['editor']}",
@@ -142,10 +150,9 @@ def as_card(values: Mapping[str, Any], command: str, commit: str) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in values["settings"]:
-        told = "" if row["predicted"] is None else f"{row['relation']} {row['predicted']:.4g}"
         looks = row["evidence"]["looks"]
         edits = str(looks[-1]["edits"] if looks else 0)
-        cells = (row["name"], f"{row['m']} x {row['n']}", row["regime"], _in_words(row), told, edits)
+        cells = (row["name"], f"{row['m']} x {row['n']}", row["regime"], _in_words(row), _of_theory(row), edits)
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", f"Laws kept: {', '.join(values['laws'])}.", "", "| trait | says | seen |", "|---|---|---|"]
     for name, seen in values["traits"].items():
@@ -153,8 +160,8 @@ def as_card(values: Mapping[str, Any], command: str, commit: str) -> str:
         lines.append(f"| {name} | {stated.replace('|', '&#124;')} | {'yes' if seen is None else f'no: {seen}'} |")
     lines += [
         "",
-        f"Streams on linear memories, seeds {values['seeds'][0]} to {values['seeds'][-1]}, commit {commit}. A regime",
-        "is named when two doublings of the time in a row pass the same one-sided t tests on log ‖W‖² over independent",
+        f"Streams on linear memories, seeds {values['seeds'][0]} to {values['seeds'][-1]}. A regime is",
+        "named when two doublings of the time in a row pass the same one-sided t tests on log ‖W‖² over independent",
         f"streams, all tests of a setting together at level {values['evidence']['error_rate']:g} (normal log ‖W‖²). It",
         "speaks of the growth over the edits given: a power of ‖W‖² below 0.1, or an exponential that slow, counts as",
         'bounded there, and a long relaxation as a power. "Undecided" says that no agreement came; more edits',
@@ -165,6 +172,8 @@ def as_card(values: Mapping[str, Any], command: str, commit: str) -> str:
         *(f"- {row['name']}: {worded(Setting(**{key: row[key] for key in WORLD}))}." for row in values["settings"]),
         "",
         f"    {command}",
+        "",
+        f"Made with {', '.join(f'{name} {what}' for name, what in made.items())}.",
         "",
     ]
     return "\n".join(lines)

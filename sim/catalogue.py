@@ -122,7 +122,7 @@ RULES: dict[str, Part] = {
     "encore": Part(encore, _weighted(penalty=1.0), f"M = (λC + ρI + Σkkᵀ)⁻¹, {SOFT}", "scalable-model-editing/encore"),
     "rlsedit": Part(rlsedit, _weighted(ridge=1.0), f"M = (λ²I + μ²C + Σkkᵀ)⁻¹, {SOFT}", "RLSEdit, as published"),
     "rlsedit_released": Part(
-        rlsedit, _weighted(ridge=1.0), f"M = (λ²I + μ²C + Σkkᵀ)⁻¹, {SOFT}", "Euphoria040201/RLSEdit", residual_target
+        rlsedit, _weighted(ridge=0.0), f"M = (μ²C + Σkkᵀ)⁻¹, {SOFT}", "Euphoria040201/RLSEdit", residual_target
     ),
     "ote_se": Part(
         ote_se,

@@ -65,9 +65,9 @@ def certify(command: CertifyCommand) -> int:
     from sim.card import as_card, as_rows, as_values, summed_up
     from sim.certificate import certify as findings_of
     from sim.certificate import check_laws
-    from sim.compose import by_words
+    from sim.compose import by_words, origin
     from sim.laws import LAWS, TRAITS, tried
-    from sim.results import claim_folder, commit, finish, provenance
+    from sim.results import claim_folder, finish, provenance
     from sim.settings import BASE, SETTINGS
     from theory.files import check_place, write_json, write_text
     from theory.progress import counter
@@ -94,13 +94,14 @@ def certify(command: CertifyCommand) -> int:
     stated = {"formed": make(BASE).form is not None, "by_request": make(BASE).values.by_request}
     laws = [law for law in LAWS if stated.get(law, True)]
     values = as_values(name, findings, laws, traits, config.seed, config.seeds)
+    made = provenance() | origin(config.rule)
     if command.out:
         finish(command.out, values, {"rows": as_rows(findings)})
         print(f"wrote {command.out}")
     if command.json:
-        write_json(command.json, values | {"provenance": provenance()})
+        write_json(command.json, values | {"provenance": made})
         print(f"wrote {command.json}")
     if command.card:
-        write_text(command.card, as_card(values, certify_line(config), commit()))
+        write_text(command.card, as_card(values, certify_line(config), made))
         print(f"wrote {command.card}")
     return 0

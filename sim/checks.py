@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -33,6 +35,26 @@ def check_edit(keys: Tensor, readouts: Tensor, values: Tensor, weight: Tensor) -
     if values.dtype not in (torch.float32, torch.float64):
         raise Misuse(f"a rule solves in float32 or float64, not {values.dtype}; cast keys and values first")
     check_keys(keys)
+
+
+def check_part(part: object, kind: type, name: str, example: str) -> None:
+    """Raise Misuse unless what an editor is composed of, or what a function of it returned, is of its kind."""
+    if not isinstance(part, kind):
+        shown = " ".join(repr(part).split())[:80]
+        raise Misuse(
+            f"{name} is {shown} of type {type(part).__name__}; it has to be a {kind.__name__}, such as {example}"
+        )
+
+
+def answered(answer: object, names: tuple[str, ...], source: str) -> Any:
+    """What a function of an editor returned; Misuse unless it is as many things as it has to be."""
+    if isinstance(answer, tuple) and not hasattr(answer, "_fields"):  # an Edit or a LowRank is one thing
+        if len(answer) == len(names):
+            return answer
+        found = f"{len(answer)} values"
+    else:
+        found = f"a {type(answer).__name__}"
+    raise Misuse(f"{source} returned {found}; return ({', '.join(names)})")
 
 
 def check_delta(delta: object, weight: Tensor, source: str) -> None:

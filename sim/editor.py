@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sim.checks import check_delta, check_edit, check_weight
+from sim.checks import answered, check_delta, check_edit, check_part, check_weight
 from sim.lowrank import Delta, LowRank, apply_delta, delta_norm, frobenius
 from sim.metric import Metric
 
@@ -243,8 +243,14 @@ def editor(
 
     Returns:
         The editor, which never writes a weight: whoever calls it applies the delta.
+
+    Raises:
+        Misuse: a part of another kind; later, where a part returns something else than it has to.
     """
-    on_values, on_deltas = values or identity(), deltas or identity()
+    on_values, on_deltas = identity() if values is None else values, identity() if deltas is None else deltas
+    check_part(solver, Solver, "the editor's solver", "rome()")
+    check_part(on_values, Transform, "the editor's values", "anchor_norm(a)")
+    check_part(on_deltas, Transform, "the editor's deltas", "cap_norm(limit=1.0)")
 
     def init(weight: Tensor) -> EditorState:
         check_weight(weight)
@@ -252,14 +258,22 @@ def editor(
 
     def target(edit: Edit, state: EditorState, weight: Tensor) -> tuple[Edit, EditorState]:
         check_edit(*edit, weight)
-        edit, own = on_values.update(edit, state.values, weight)
+        edit, own = answered(
+            on_values.update(edit, state.values, weight), ("edit", "state"), "the value transform's update"
+        )
+        check_part(edit, Edit, "what the value transform returned", "edit._replace(values=...)")
         return edit, state._replace(values=own)
 
     def write(edit: Edit, state: EditorState, weight: Tensor) -> tuple[Delta, EditorState, Info]:
         check_edit(*edit, weight)
-        solved, gain, of_solver = solver.solve(edit, state.solver, weight)
+        solved, gain, of_solver = answered(
+            solver.solve(edit, state.solver, weight), ("delta", "gain", "state"), "the solver's solve"
+        )
         check_delta(solved, weight, "solver")
-        delta, of_deltas = on_deltas.update(solved, state.deltas, weight)
+        check_part(gain, Gain, "the solver's gain", "plain_gain(edit, delta, weight) of sim.rules.metric_write")
+        delta, of_deltas = answered(
+            on_deltas.update(solved, state.deltas, weight), ("delta", "state"), "the delta transform's update"
+        )
         check_delta(delta, weight, "delta transform")
         info = measure(edit, delta, gain, weight)
         return delta, state._replace(solver=of_solver, deltas=of_deltas), info

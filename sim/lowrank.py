@@ -29,9 +29,11 @@ class LowRank(NamedTuple):
         return self.left @ self.right.mT
 
     def norm(self) -> Float[Tensor, ""]:
-        """‖Δ‖_F = √tr(leftᵀleft · rightᵀright), from the factors, in float64."""
+        """‖Δ‖_F = ‖R_l R_rᵀ‖_F of left = Q_l R_l, right = Q_r R_r, in float64; of large columns that cancel, too."""
         left, right = self.left.double(), self.right.double()
-        return ((left.mT @ left) * (right.mT @ right)).sum().clamp_min(0).sqrt()
+        if left.shape[1] == 1:
+            return torch.linalg.vector_norm(left) * torch.linalg.vector_norm(right)
+        return torch.linalg.vector_norm(torch.linalg.qr(left, mode="r").R @ torch.linalg.qr(right, mode="r").R.mT)
 
     def __matmul__(self, keys: Float[Tensor, "n p"]) -> Float[Tensor, "m p"]:
         return self.left @ (self.right.mT @ keys)

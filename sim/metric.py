@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -121,9 +122,7 @@ def inverse_metric(matrix: Float[Tensor, "n n"], name: str = "covariance C") -> 
     >>> inverse_metric(torch.diag(torch.tensor([2.0, 4.0]))).times(torch.ones(2, 1)).flatten().tolist()
     [0.5, 0.25]
     """
-    if not isinstance(matrix, Tensor) or matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.numel():
-        shape = tuple(matrix.shape) if hasattr(matrix, "shape") else type(matrix).__name__
-        raise Misuse(f"{name} has shape {shape}; pass a square tensor (n, n) of second moments")
+    check_square(matrix, name)
     if matrix.dtype not in (torch.float32, torch.float64):
         raise Misuse(f"{name} has dtype {matrix.dtype}; a rule solves in float32 or float64, so cast it first")
     if not torch.isfinite(matrix).all():
@@ -140,6 +139,38 @@ def inverse_metric(matrix: Float[Tensor, "n n"], name: str = "covariance C") -> 
             "use more keys than the key dimension or add a ridge"
         )
     return Inverse(matrix, factor)
+
+
+def ridged_metric(covariance: Float[Tensor, "n n"], weighting: float, ridge: float, name: str) -> Inverse:
+    """M = (λC + ρI)⁻¹.
+
+    Args:
+        covariance: C (n, n), in key units squared.
+        weighting: λ, dimensionless.
+        ridge: ρ, in key units squared.
+        name: what λC + ρI is called in an error.
+
+    Returns:
+        The metric.
+
+    Raises:
+        Misuse: λ or ρ is negative or not finite, or as `inverse_metric`.
+
+    >>> ridged_metric(torch.eye(2), 3.0, 1.0, "A").times(torch.ones(2, 1)).flatten().tolist()
+    [0.25, 0.25]
+    """
+    check_square(covariance, "covariance C")
+    if not 0 <= weighting < math.inf or not 0 <= ridge < math.inf:
+        raise Misuse(f"{name} has the weighting {weighting} and the ridge {ridge}; both are finite and not negative")
+    eye = torch.eye(covariance.shape[0], dtype=covariance.dtype, device=covariance.device)
+    return inverse_metric(weighting * covariance + ridge * eye, name)
+
+
+def check_square(matrix: object, name: str) -> None:
+    """Raise Misuse unless a statistic of keys is a square matrix; a vector would be broadcast without a word."""
+    if not isinstance(matrix, Tensor) or matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.numel():
+        shape = tuple(matrix.shape) if hasattr(matrix, "shape") else type(matrix).__name__
+        raise Misuse(f"{name} has shape {shape}; pass a square tensor (n, n) of second moments")
 
 
 def in_float64(metric: Metric) -> Metric:

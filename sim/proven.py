@@ -60,7 +60,7 @@ PROVEN: tuple[Proven, ...] = (
     *(Proven(f"{rule} | nas", "bounded", ("T5.contraction", "T5.one_sided")) for rule in ("rome", "rome_c", EMMET)),
     Proven("memit | nas", "bounded", ("T5.soft",)),
     *(Proven(f"{rule} | nas_one_sided", "bounded", ("T5.one_sided", "T3.paths")) for rule in ("rome", "rome_c")),
-    *(Proven(f"{rule} | | prune", "bounded", ("T4.prune_every_step",)) for rule in ("rome", "memit")),
+    *(Proven(f"{rule} | | prune", "bounded", ("T4.prune_every_step",)) for rule in ("rome", "rome_c")),
     Proven("mose", "bounded", ("T4.orthogonal_write",)),
     Proven("rome_c", "bounded", ("T5.original",), FROZEN),
     *(
@@ -74,7 +74,7 @@ FORETOLD: tuple[Proven, ...] = (
     Proven("rome | | sphere", "exponential", ("T4.sphere",)),
     *(
         Proven(rule, "bounded", ("T3b.limits",))
-        for rule in ("memit_seq", "alphaedit", "alphaedit_free", "encore", "rlsedit", "ote_se")
+        for rule in ("memit_seq", "alphaedit", "alphaedit_free", "encore", "rlsedit:ridge=4.0", "ote_se")
     ),
     *(Proven(f"{rule} | nas", "bounded", ("T3b.anchored",)) for rule in ("memit_seq", "alphaedit", "encore")),
 )

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -18,12 +23,14 @@ from sim.state import flatten_state, restore_state
 from theory.command import Misuse
 from theory.files import write_atomically
 
+Plain = int | float | bool | str | None
+
 CLOSE = 1e-4
 """Relative difference of two answers beyond which editors are told apart; rounding on another machine stays below."""
 
 
 def save_editor_state(path: Path, rule: Editor, state: Any, weight: Float[Tensor, "m n"]) -> None:
-    """Write a state, with what its editor does to a fixed request.
+    """Write a state, with the numbers that its editor holds and what it does to two fixed requests.
 
     Args:
         path: a .safetensors file.
@@ -35,7 +42,7 @@ def save_editor_state(path: Path, rule: Editor, state: Any, weight: Float[Tensor
         OSError: the disk is full or the folder cannot be written; nothing is left behind.
     """
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in flatten_state(state).items()}
-    about = {"editor": json.dumps(answers(rule, weight))}
+    about = {"editor": json.dumps(answers(rule, weight)), "held": json.dumps(held(rule))}
     write_atomically(path, lambda place: save_file(tensors, place, metadata=about))
 
 
@@ -51,22 +58,30 @@ def load_editor_state(path: Path, rule: Editor, weight: Float[Tensor, "m n"]) ->
         The state, on the weight's device.
 
     Raises:
-        Misuse: the file is none of `save_editor_state`, or the editor that saved it wrote something else than this one
-            at two fixed requests, by more than 1e-4: another rule or weight, or hyper-parameters that show there.
+        Misuse: the file is none of `save_editor_state`, or the editor that saved it holds other numbers than this one,
+            or wrote something else at two fixed requests, by more than 1e-4: another rule, covariance or weight.
     """
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            about = (file.metadata() or {}).get("editor")
+            about = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     except (SafetensorError, OSError) as error:
         raise Misuse(f"{path} is no readable safetensors file ({error}); name one of save_editor_state") from error
-    if about is None:
+    if not about.keys() >= {"editor", "held"}:
         raise Misuse(f"{path} does not say which editor it belongs to; name one of save_editor_state")
-    saved, own = torch.tensor(json.loads(about)), torch.tensor(answers(rule, weight))
+    before, now = json.loads(about["held"]), held(rule)
+    other = sorted(name for name in before.keys() | now.keys() if not _alike(before.get(name), now.get(name)))
+    if other:
+        name = other[0]
+        raise Misuse(
+            f"{path} was saved by another editor or with other hyper-parameters: {name} was {before.get(name)} and is "
+            f"{now.get(name)}; build the editor as it was then"
+        )
+    saved, own = torch.tensor(json.loads(about["editor"])), torch.tensor(answers(rule, weight))
     alike = saved.shape == own.shape and float((saved - own).norm()) <= CLOSE * float(own.norm())
     if not alike:
         raise Misuse(
-            f"{path} was saved by another editor, with other hyper-parameters or for another weight than "
+            f"{path} was saved by another editor, with another covariance or for another weight than "
             f"{tuple(weight.shape)}; build the editor as it was then"
         )
     return restore_state(rule.init(weight), tensors)
@@ -104,3 +119,56 @@ def answers(rule: Editor, weight: Float[Tensor, "m n"]) -> list[float]:
         start = apply_delta(start, delta)
         seen += (dense(delta) @ probe)[:8, 0].tolist()
     return seen
+
+
+def held(rule: Editor) -> dict[str, Plain]:
+    """The numbers, words and norms of tensors that an editor's functions hold, by where they hold them.
+
+    These are its hyper-parameters and what was made of them, such as the A_0 of a ridge.
+
+    Args:
+        rule: the editor.
+
+    Returns:
+        "path of functions and variables" -> number, word or norm, through closures, partial applications and tuples.
+
+    >>> from sim.editor import editor
+    >>> from sim.rules.rome import rome
+    >>> from sim.values.clip_norm import clip_norm
+    >>> [value for name, value in held(editor(rome(), values=clip_norm(ratio=0.5))).items() if name.endswith("ratio")]
+    [0.5]
+    """
+    return dict(_held(rule, "", set()))
+
+
+def _alike(one: Plain, other: Plain) -> bool:
+    """Whether two of them are one, numbers up to a relative 1e-6: a norm may be summed in another order elsewhere."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-6)
+    return one == other
+
+
+def _held(part: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Plain]]:
+    if isinstance(part, Plain):
+        yield name, part
+        return
+    if isinstance(part, Tensor):
+        yield name, float(torch.linalg.vector_norm(part.detach().double()))
+    if id(part) in seen:
+        return
+    seen.add(id(part))
+    for own, inner in _within(part):
+        yield from _held(inner, f"{name}.{own}" if name else own, seen)
+
+
+def _within(part: Any) -> Iterator[tuple[str, Any]]:
+    """What a function has closed over, a partial application was given, a tuple or a dataclass consists of."""
+    if isinstance(part, FunctionType):
+        cells = zip(part.__code__.co_freevars, part.__closure__ or (), strict=True)
+        yield from ((name, cell.cell_contents) for name, cell in cells)
+    elif isinstance(part, partial):
+        yield from {"function": part.func, **{str(i): one for i, one in enumerate(part.args)}, **part.keywords}.items()
+    elif isinstance(part, tuple):
+        yield from zip(map(str, getattr(part, "_fields", range(len(part)))), part, strict=True)
+    elif is_dataclass(part):
+        yield from ((field.name, getattr(part, field.name)) for field in fields(part))

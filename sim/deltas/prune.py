@@ -72,18 +72,22 @@ def prune(*, base: float = math.e, at: int | None = None, doubled: bool = False)
         The transform; its updates are dense where it acts, its state is W_0 and a count.
 
     Raises:
-        Misuse: the base is not above 1, `at` is not positive, or `doubled` without `at`.
+        Misuse: the base is not above 1, `at` is no number from 1 on, `doubled` without `at`, or W_0 = 0.
 
     Source: as `pruned`; T4.prune_every_step, S6.prune.
     """
     if not base > 1:
         raise Misuse(f"PRUNE's base is {base}; it must be above 1, such as e or 1.2")
-    if at is not None and at < 1:
+    if at is not None and (at < 1 or at != int(at)):
         raise Misuse(f"PRUNE acts at write {at}; writes are numbered from 1, so give the stream's last, such as 500")
     if doubled and at is None:
         raise Misuse("the ported PRUNE acts once: give the number of that write as at, such as the stream's last")
 
     def init(weight: Tensor) -> Start:
+        if not weight.any():
+            raise Misuse(
+                "PRUNE compares with the largest singular value of W_0, which is 0; start from a trained weight"
+            )
         return Start(weight.clone(), torch.zeros((), dtype=torch.int64, device=weight.device))
 
     def update(delta: Delta, state: Start, weight: Tensor) -> tuple[Delta, Start]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -25,7 +27,7 @@ def rect(share: float = 0.2, *, offset: float = 0.0) -> Transform[Delta]:
         The transform; its updates are dense. An entry that is written where W_ij is 0 counts as changed most.
 
     Raises:
-        Misuse: the share is not in (0, 1].
+        Misuse: the share is not in (0, 1], or the offset is not finite.
 
     Source: JasonForJoy/Model-Editing-Hurt, `models/rome/rome_main.py` (where the branch is not executed); the port is
     AlphaEdit's `memit/memit_rect_main.py`.
@@ -36,6 +38,8 @@ def rect(share: float = 0.2, *, offset: float = 0.0) -> Transform[Delta]:
     """
     if not 0 < share <= 1:
         raise Misuse(f"RECT's kept share is {share}; choose one above 0 and at most 1, such as 0.2")
+    if not math.isfinite(offset):
+        raise Misuse(f"RECT's offset is {offset}; it must be finite, such as 0 or the port's 1e-8")
 
     def update(delta: Delta, weight: Float[Tensor, "m n"]) -> Tensor:
         full = dense(delta)

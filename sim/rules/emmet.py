@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sim.editor import Edit, Gain, MetricForm, Solver
 from sim.lowrank import LowRank
-from sim.metric import Inverse, inverse_metric
+from sim.metric import Inverse, ridged_metric
 from sim.rules.metric_write import metric_write
 from theory.command import Misuse
 
@@ -43,8 +43,7 @@ def emmet(
         raise Misuse(
             f"emmet got weighting={weighting}, ridge={ridge}, jitter={jitter}; λ is positive, the others not negative"
         )
-    eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
-    metric = inverse_metric(weighting * covariance + ridge * eye, "EMMET's A")
+    metric = ridged_metric(covariance, weighting, ridge, "EMMET's A")
 
     def constrained(gram: Float[Tensor, "*r u u"]) -> Float[Tensor, "*r u u"]:
         own = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)

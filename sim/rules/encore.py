@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sim.editor import Solver
-from sim.metric import inverse_metric
+from sim.metric import ridged_metric
 from sim.rules.second_moment import second_moment
 from theory.command import Misuse
 
@@ -32,6 +31,7 @@ def encore(covariance: Float[Tensor, "n n"], *, weighting: float = 20_000.0, pen
 
     Source: scalable-model-editing/encore, `encore/encore_main.py`.
 
+    >>> import torch
     >>> solver = encore(torch.eye(2), weighting=3.0, penalty=1.0)
     >>> solver.metric(solver.init(torch.zeros(1, 2))).times(torch.ones(2, 1)).flatten().tolist()
     [0.25, 0.25]
@@ -40,5 +40,4 @@ def encore(covariance: Float[Tensor, "n n"], *, weighting: float = 20_000.0, pen
         raise Misuse(
             f"encore got weighting={weighting}, penalty={penalty}; λ must not be negative, the penalty positive"
         )
-    eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
-    return second_moment(inverse_metric(weighting * covariance + penalty * eye, "λC + penalty·I"), "ENCORE's A_t")
+    return second_moment(ridged_metric(covariance, weighting, penalty, "λC + penalty·I"), "ENCORE's A_t")

@@ -29,7 +29,7 @@ def ft(*, rate: float = 5e-4, steps: int = 25) -> Solver:
         The solver.
 
     Raises:
-        Misuse: a rate or a number of steps that is not positive.
+        Misuse: a rate that is not positive and finite, or steps that are no whole number from 1 on.
 
     Source: kmeng01/rome, `baselines/ft/ft_main.py`.
 
@@ -38,8 +38,10 @@ def ft(*, rate: float = 5e-4, steps: int = 25) -> Solver:
     >>> solver.solve(edit, solver.init(torch.zeros(1, 2)), torch.zeros(1, 2))[0].dense().tolist()
     [[0.25, 0.0]]
     """
-    if not rate > 0 or steps < 1:
-        raise Misuse(f"ft got rate={rate}, steps={steps}; both must be positive, such as 0.0005 and 25")
+    if not 0 < rate < float("inf") or steps < 1 or steps != int(steps):
+        raise Misuse(
+            f"ft got rate={rate}, steps={steps}; take a positive rate and a whole number, such as 0.0005 and 25"
+        )
     metric = Euclidean()
 
     def descended(gram: Float[Tensor, "*r u u"]) -> Float[Tensor, "*r u u"]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sim.editor import Edit, Gain, MetricForm, Solver
 from sim.lowrank import LowRank
-from sim.metric import Euclidean, Metric, inverse_metric
+from sim.metric import Euclidean, Metric, ridged_metric
 from sim.rules.metric_write import metric_write, soft
 from theory.command import Misuse
 
@@ -25,7 +25,7 @@ def memit(covariance: Float[Tensor, "n n"] | None = None, *, weighting: float = 
         The solver; its metric never changes, so its growth is that of a memoryless rule.
 
     Raises:
-        Misuse: λ is not positive, or C is singular or not finite.
+        Misuse: λ is not positive and finite, or C is singular or not finite.
 
     Source: kmeng01/memit, `memit/memit_main.py`.
 
@@ -35,10 +35,10 @@ def memit(covariance: Float[Tensor, "n n"] | None = None, *, weighting: float = 
     >>> solver.solve(edit, solver.init(torch.zeros(1, 2)), torch.zeros(1, 2))[0].dense().tolist()
     [[0.5, 0.0]]
     """
-    if not weighting > 0:
-        raise Misuse(f"memit's weighting λ is {weighting}; it must be positive, such as 15000")
+    if not 0 < weighting < float("inf"):
+        raise Misuse(f"memit's weighting λ is {weighting}; it must be positive and finite, such as 15000")
     metric: Metric = (
-        Euclidean(weighting) if covariance is None else inverse_metric(weighting * covariance, "covariance λC")
+        Euclidean(weighting) if covariance is None else ridged_metric(covariance, weighting, 0.0, "covariance λC")
     )
 
     def solve(edit: Edit, state: Metric, weight: Tensor) -> tuple[LowRank, Gain, Metric]:

@@ -41,8 +41,8 @@ def anchor_norm(anchor: float, *, two_sided: bool = True, bias: Float[Tensor, " 
     def update(edit: Edit, weight: Tensor) -> Edit:
         shift = torch.zeros_like(edit.values[:, :1]) if bias is None else bias[:, None].to(edit.values)
         outputs = edit.values + shift
-        norms = outputs.norm(dim=0)
-        scale = anchor / norms.where(norms > 0, anchor)
+        norms = torch.linalg.vector_norm(outputs, dim=0, dtype=torch.float64)  # squares of float32 overflow at 1.8e19
+        scale = (anchor / norms.where(norms > 0, anchor)).to(outputs.dtype)
         scale = scale if two_sided else scale.clamp_max(1)
         return edit._replace(values=torch.where(edit.asked, scale * outputs - shift, edit.values))
 

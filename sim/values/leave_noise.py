@@ -37,7 +37,8 @@ def leave_noise(*, factor: float = 3.0, space: float = 0.25, warm_up: int = 20) 
         S = W − W_0,   |‖Sk‖ − mean| > factor · deviation:   δ ← (I − UUᵀ)δ
 
     U holds the leading left singular directions of [Sk, S]: at most a share `space` of the m dimensions, of singular
-    value above 0.1. Mean and deviation are moving ones (0.9), over all requests but the first `warm_up`, which pass.
+    value above 0.1. Mean and deviation are moving ones (0.9) over all requests so far, those of the warm-up, which
+    pass, too.
 
     Args:
         factor: 3 (GPT-2 XL) or 1.5 (Llama-3-8B) as released.

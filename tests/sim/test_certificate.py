@@ -44,7 +44,8 @@ def noise(random: np.random.Generator, streams: int) -> NDArray[np.float64]:
 
 PROCESSES: dict[str, tuple[Process, set[str]]] = {
     "exponential": (lambda t, r, n: 0.02 * t + noise(r, n), {"exponential"}),
-    "slow exponential": (lambda t, r, n: 0.0005 * t + noise(r, n), {"exponential", "undecided"}),
+    "slow exponential": (lambda t, r, n: 0.002 * t + noise(r, n), {"exponential"}),
+    "slower exponential": (lambda t, r, n: 0.0005 * t + noise(r, n), {"exponential", "undecided"}),
     "linear": (lambda t, r, n: np.log(t) + noise(r, n), {"polynomial"}),
     "linear from afar": (lambda t, r, n: np.log(5000 + t) + noise(r, n), {"polynomial", "undecided", "bounded"}),
     "root": (lambda t, r, n: 0.5 * np.log(t) + noise(r, n), {"polynomial"}),
@@ -167,7 +168,7 @@ def test_growth_too_slow_to_be_seen_is_not_called_bounded_where_theory_proves_it
         assert finding.foretold is not None
         assert finding.verdict.regime == "undecided"
     values = as_values("memit", [finding._replace(contradicted="bounded")], (), {}, 0, 8)
-    assert "looks bounded, but in theory the mean grows exponentially (≤ 4.5" in as_card(values, "", "abc")
+    assert "looks bounded, but in theory the mean grows exponentially (≤ 4.5" in as_card(values, "", {})
 
 
 def late(setting: Setting) -> Editor:
@@ -198,7 +199,7 @@ def test_an_editor_that_fails_late_or_elsewhere_does_not_end_the_certificate() -
 
 def test_a_card_is_written_also_where_streams_left_their_range() -> None:
     findings = list(certify(compose("ft:rate=1.0"), (BASE,), seeds=8, looks=2))
-    page = as_card(as_values("ft", findings, ("pure",), {}, 0, 8), "python -m sim certify ft", "abc1234")
+    page = as_card(as_values("ft", findings, ("pure",), {}, 0, 8), "python -m sim certify ft", {"commit": "abc1234"})
     assert "8 of 8 streams left their dtype's range" in page
     assert "- relative shift: m = 8, n = 16, keys N(0, I), v = Wk + δ with ‖δ‖ = 0.75‖Wk‖" in page
     assert "Over all settings:\nundecided 1." in page

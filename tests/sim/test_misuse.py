@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
-from sim.editor import Edit, editor, step
+from sim.editor import Edit, Transform, editor, step
+from sim.lowrank import LowRank
 from sim.metric import in_float64, inverse_metric
 from sim.rules.alphaedit import alphaedit, null_space
 from sim.rules.memit import memit
@@ -137,3 +141,61 @@ def test_a_metric_is_widened_as_a_whole_and_nothing_else_is() -> None:
     solver = alphaedit(torch.eye(2))
     nested = in_float64(solver.metric(solver.init(torch.zeros(1, 2))))
     assert nested.basis.dtype == nested.inner.matrix.dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (
+            {"solver": rome},
+            r"solver is <function rome.* of type function; it has to be a Solver",
+        ),
+        (
+            {"solver": rome(), "values": "nas"},
+            r"values is 'nas' of type str; it has to be a Transform",
+        ),
+        ({"solver": rome(), "deltas": rome()}, r"deltas is Solver.*it has to be a Transform, such as cap_norm"),
+    ],
+)
+def test_an_editor_of_the_wrong_parts(parts: dict[str, object], message: str) -> None:
+    with pytest.raises(Misuse, match=message):
+        inspect.unwrap(editor)(**parts)
+
+
+def twice(edit: Edit) -> LowRank:
+    return LowRank(edit.residuals, edit.keys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda edit, state, weight: (twice(edit), state), r"solve returned 2 values; return \(delta, gain, state\)"),
+        (lambda edit, state, weight: twice(edit), r"solve returned a LowRank; return"),
+        (lambda edit, state, weight: twice(edit).dense(), r"solve returned a Tensor; return \(delta, gain, state\)"),
+        (
+            lambda edit, state, weight: (twice(edit), None, state),
+            r"gain is None of type NoneType; it has to be a Gain",
+        ),
+        (lambda edit, state, weight: (None, None, state), r"solver returned a NoneType; return Δ"),
+    ],
+)
+def test_a_solver_that_returns_something_else(answer: Callable[..., object], message: str) -> None:
+    weight, edit = make()
+    with pytest.raises(Misuse, match=message):
+        run(weight, edit, rome()._replace(solve=answer))
+
+
+@pytest.mark.parametrize(
+    ("kind", "update", "message"),
+    [
+        ("values", lambda edit, state, weight: edit, r"transform's update returned a Edit; return \(edit, state\)"),
+        ("values", lambda edit, state, weight: (edit.values, state), r"returned is tensor.*it has to be a Edit"),
+        ("deltas", lambda delta, state, weight: delta, r"returned a LowRank; return \(delta, state\)"),
+        ("deltas", lambda delta, state, weight: (delta.left, state), r"returned a Δ of shape \(3, 1\) for a weight"),
+    ],
+)
+def test_transforms_that_return_something_else(kind: str, update: Callable[..., object], message: str) -> None:
+    weight, edit = make()
+    rule = editor(rome(), **{kind: Transform(lambda weight: (), update)})
+    with pytest.raises(Misuse, match=message):
+        step(rule, edit, rule.init(weight), weight)

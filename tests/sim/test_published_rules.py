@@ -233,11 +233,12 @@ def test_a_stream_is_that_of_the_textbook(case: Case, batch: int) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_wrong_textbook_is_told_apart(case: Case) -> None:
-    """The comparison notices when only one request of the stream is another."""
-    asked = requests(1)
-    other = [*asked[:-1], (asked[-1][0], asked[-1][1] + 1e-3)]
-    one, two = (stream(case.build(), START, some)[-1] for some in (asked, other))
-    assert np.linalg.norm(one - two) > 1e-8 * np.linalg.norm(one)
+    """A textbook whose writes are a millionth too long does not pass the comparison at any rule."""
+    asked, write, w = requests(1), case.book(), START
+    for key, value in asked:
+        w = w + (1 + 1e-6) * (write(w, key, value) - w)
+    found = stream(case.build(), START, asked)[-1]
+    assert np.linalg.norm(found - w) > 1e-8 * np.linalg.norm(w)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -353,6 +354,12 @@ def test_lyaplocks_pull_keeps_the_preserved_outputs_nearer() -> None:
     [
         lambda: ft(rate=0.0),
         lambda: ft(steps=0),
+        lambda: ft(steps=2.5),
+        lambda: ft(rate=math.inf),
+        lambda: memit(weighting=math.inf),
+        lambda: memit(tensor(C), weighting=math.inf),
+        lambda: rlsedit(tensor(C), ridge=0.0, weighting=0.0),
+        lambda: rlsedit(tensor(C), ridge=math.inf),
         lambda: emmet(tensor(C), weighting=-1.0),
         lambda: emmet(tensor(C), jitter=-1.0),
         lambda: encore(tensor(C), penalty=0.0),
@@ -364,6 +371,13 @@ def test_lyaplocks_pull_keeps_the_preserved_outputs_nearer() -> None:
 def test_impossible_hyper_parameters_are_refused(make: Callable[[], object]) -> None:
     with pytest.raises(Misuse, match=r"such as|positive|\(0, 1|not negative"):
         make()
+
+
+@pytest.mark.parametrize("make", [encore, rlsedit, emmet, memit])
+def test_a_vector_is_no_covariance(make: Callable[..., object]) -> None:
+    """λC + ρI would be a matrix all the same, by broadcasting."""
+    with pytest.raises(Misuse, match=r"covariance C has shape \(9,\)"):
+        make(torch.ones(N, dtype=torch.float64))
 
 
 def test_one_key_rules_refuse_a_batch() -> None:

@@ -213,6 +213,9 @@ def test_deltaedit_projects_only_unusual_noise_and_only_after_its_warm_up() -> N
     "make",
     [
         lambda: rect(0.0),
+        lambda: rect(offset=math.nan),
+        lambda: prune(at=2.5),
+        lambda: prune().init(torch.zeros(2, 3)),
         lambda: prune(base=1.0),
         lambda: prune(at=0),
         lambda: prune(doubled=True),

@@ -24,8 +24,9 @@ Slope = Callable[[sympy.Expr, sympy.Expr], sympy.Expr]
 
 def prove_across(proof: Proof) -> None:
     """δ ⟂ Wk: the write adds η²‖δ‖²/s to ‖W‖²_{M⁻¹}, whatever η is."""
-    shapes = {"W": ("m", "n"), "k": ("n", 1), "δ": ("m", 1), "A": ("n", "n"), "M": ("n", "n")}
-    a = Algebra(shapes, ("A", "M"), inverses("A", "M"))
+    square = ("n", "n")
+    a = Algebra({"W": ("m", "n"), "k": ("n", 1), "δ": ("m", 1), "A": square, "M": square}, ("A", "M"),
+                inverses("A", "M"))  # fmt: skip
     W, k, shift, A, M = map(a, ("W", "k", "δ", "A", "M"))
     s = (k.T @ M @ k).number()
     delta = (ETA / s) * (shift @ (M @ k).T)
