@@ -270,7 +270,7 @@ def editor(
             solver.solve(edit, state.solver, weight), ("delta", "gain", "state"), "the solver's solve"
         )
         check_delta(solved, weight, "solver")
-        check_part(gain, Gain, "the solver's gain", "plain_gain(edit, delta, weight) of sim.rules.metric_write")
+        check_part(gain, Gain, "the solver's gain", "plain_gain(edit, delta, weight) of sim.rules.plain_gain")
         delta, of_deltas = answered(
             on_deltas.update(solved, state.deltas, weight), ("delta", "state"), "the delta transform's update"
         )

@@ -70,6 +70,6 @@ def test_no_single_stream_passes_the_bound_on_readouts_at_any_edit():
 
 @pytest.mark.claim("S5.original", "T5.original")
 def test_values_on_the_original_weight_follow_theory_without_an_anchor():
-    outcome = examine(original_claim(16))
+    outcome = examine(original_claim(5))
     assert outcome.evidence.established, outcome.evidence.steps
     assert outcome.twin_rejected

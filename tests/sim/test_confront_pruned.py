@@ -12,7 +12,7 @@ from theory.claim import examine
 
 @pytest.mark.claim("S6.prune")
 def test_equal_collapse_points_follow_from_the_port():
-    outcome = examine(prune_claim(4))
+    outcome = examine(prune_claim(3))
     assert outcome.evidence.established, outcome.evidence.steps
     assert outcome.twin_rejected
     assert outcome.evidence.measured == 1.0
