@@ -44,7 +44,8 @@ EMMET = "emmet:ridge=1.0"
 # Absolute ones: T4.clamped_paths; a cap κ on a hard write with M = I is the clamp κ of the same write at the key k̂.
 # Anchors: T5 bounds the mean from above by excitation; hard writes cannot fall below a²/s (T5.one_sided), soft ones
 # below η²a²/s as v·Wk > 0, and one-sided ones grow as without an anchor while they are small (T3.paths).
-# Decay: (1 − w)² times the mean's factor, at most 1 + c²λ_max(B) (T4.relative_clamp), is below 1.
+# Values solved on W_0: M^(1/2)k is isotropic where C is the keys' covariance, so that T5.original holds in M⁻¹.
+# Decay: (1 − w)² + c²λ_max(B) < 1.
 PROVEN: tuple[Proven, ...] = (
     *(
         Proven(words, "exponential", ("T3.paths",))
@@ -60,17 +61,17 @@ PROVEN: tuple[Proven, ...] = (
     *(Proven(f"{rule} | nas", "bounded", ("T5.contraction", "T5.one_sided")) for rule in ("rome", "rome_c", EMMET)),
     Proven("memit | nas", "bounded", ("T5.soft",)),
     *(Proven(f"{rule} | nas_one_sided", "bounded", ("T5.one_sided", "T3.paths")) for rule in ("rome", "rome_c")),
-    *(Proven(f"{rule} | | prune", "bounded", ("T4.prune_every_step",)) for rule in ("rome", "rome_c")),
     Proven("mose", "bounded", ("T4.orthogonal_write",)),
     Proven("rome_c", "bounded", ("T5.original",), FROZEN),
     *(
-        Proven(f"{rule} | | decay", "shrinking", ("T4.weight_decay", "T4.relative_clamp"))
+        Proven(f"{rule} | | decay", "shrinking", ("T4.decayed_paths",))
         for rule in ("rome", "rome_c", EMMET, "memit")
     ),
 )  # fmt: skip
 """Each another editor: no two write the same on the same requests."""
 
 FORETOLD: tuple[Proven, ...] = (
+    *(Proven(f"{rule} | | prune", "bounded", ("T4.prune_every_step",)) for rule in ("rome", "rome_c")),
     Proven("rome | | sphere", "exponential", ("T4.sphere",)),
     *(
         Proven(rule, "bounded", ("T3b.limits",))
@@ -78,5 +79,5 @@ FORETOLD: tuple[Proven, ...] = (
     ),
     *(Proven(f"{rule} | nas", "bounded", ("T3b.anchored",)) for rule in ("memit_seq", "alphaedit", "encore")),
 )
-"""What is known of the mean alone (SPHERE), in the mean field (a second moment that grows saturates), or from above
-alone (such editors with an anchor)."""
+"""What is known from above alone (PRUNE; a growing second moment with an anchor), or under isotropic keys alone: of the
+mean (SPHERE), or in the mean field (a second moment that grows saturates)."""

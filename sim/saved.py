@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import FunctionType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
@@ -88,9 +88,9 @@ def load_editor_state(path: Path, rule: Editor, weight: Float[Tensor, "m n"]) ->
 
 
 def answers(rule: Editor, weight: Float[Tensor, "m n"]) -> list[float]:
-    """What an editor writes into a fixed weight at two fixed requests: its mark, whatever its source.
+    """What an editor writes into a fixed weight at a fixed request and a batch of two, or two single ones: its mark.
 
-    Two editors that first differ later, such as after a warm-up, are not told apart.
+    Two editors that first differ later, such as after a warm-up, are told apart by what they hold (`held`).
 
     Args:
         rule: the editor.
@@ -112,10 +112,16 @@ def answers(rule: Editor, weight: Float[Tensor, "m n"]) -> list[float]:
 
     start = drawn(m, n) / n**0.5
     state, seen, probe = rule.init(start), list[float](), drawn(n, 1)
-    for _ in range(2):
-        keys, shifts = drawn(n, 1), drawn(m, 1)
+    for batch in (1, 2):
+        keys, shifts = drawn(n, batch), drawn(m, batch)
         readouts = start @ keys
-        delta, state, _ = step(rule, Edit(keys, readouts, readouts + shifts), state, start)
+        edit = Edit(keys, readouts, readouts + shifts)
+        try:
+            delta, state, _ = step(rule, edit, state, start)
+        except Misuse:  # a rule of one key a write
+            if batch == 1:
+                raise
+            delta, state, _ = step(rule, Edit(*(part[:, :1] for part in edit)), state, start)
         start = apply_delta(start, delta)
         seen += (dense(delta) @ probe)[:8, 0].tolist()
     return seen
@@ -130,45 +136,53 @@ def held(rule: Editor) -> dict[str, Plain]:
         rule: the editor.
 
     Returns:
-        "path of functions and variables" -> number, word or norm, through closures, partial applications and tuples.
+        "path of functions and variables" -> number, word or norm, through closures, defaults, methods, partial
+        applications, containers and objects.
 
     >>> from sim.editor import editor
     >>> from sim.rules.rome import rome
     >>> from sim.values.clip_norm import clip_norm
-    >>> [value for name, value in held(editor(rome(), values=clip_norm(ratio=0.5))).items() if name.endswith("ratio")]
-    [0.5]
+    >>> {value for name, value in held(editor(rome(), values=clip_norm(ratio=0.5))).items() if name.endswith("ratio")}
+    {0.5}
     """
-    return dict(_held(rule, "", set()))
+    return dict(_held(rule, "", ()))
 
 
 def _alike(one: Plain, other: Plain) -> bool:
     """Whether two of them are one, numbers up to a relative 1e-6: a norm may be summed in another order elsewhere."""
     if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-6)
+        return math.isclose(one, other, rel_tol=1e-6) or (math.isnan(one) and math.isnan(other))
     return one == other
 
 
-def _held(part: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Plain]]:
+def _held(part: Any, name: str, above: tuple[int, ...]) -> Iterator[tuple[str, Plain]]:
     if isinstance(part, Plain):
         yield name, part
-        return
-    if isinstance(part, Tensor):
-        yield name, float(torch.linalg.vector_norm(part.detach().double()))
-    if id(part) in seen:
-        return
-    seen.add(id(part))
-    for own, inner in _within(part):
-        yield from _held(inner, f"{name}.{own}" if name else own, seen)
+    elif isinstance(part, Tensor | np.ndarray | np.generic):
+        yield name, float(torch.linalg.vector_norm(torch.as_tensor(part).detach().double()))
+    elif id(part) not in above:  # a function may hold itself
+        for own, inner in _within(part):
+            yield from _held(inner, f"{name}.{own}" if name else own, (*above, id(part)))
 
 
 def _within(part: Any) -> Iterator[tuple[str, Any]]:
-    """What a function has closed over, a partial application was given, a tuple or a dataclass consists of."""
+    """What a function has closed over and takes by default, and what any other thing consists of."""
     if isinstance(part, FunctionType):
         cells = zip(part.__code__.co_freevars, part.__closure__ or (), strict=True)
-        yield from ((name, cell.cell_contents) for name, cell in cells)
+        yield from ((name, cell.cell_contents) for name, cell in cells if cell != CellType())
+        yield from _numbered(part.__defaults__ or ())
+        yield from (part.__kwdefaults__ or {}).items()
+    elif isinstance(part, MethodType):
+        yield from (("self", part.__self__), ("function", part.__func__))
     elif isinstance(part, partial):
-        yield from {"function": part.func, **{str(i): one for i, one in enumerate(part.args)}, **part.keywords}.items()
-    elif isinstance(part, tuple):
-        yield from zip(map(str, getattr(part, "_fields", range(len(part)))), part, strict=True)
-    elif is_dataclass(part):
-        yield from ((field.name, getattr(part, field.name)) for field in fields(part))
+        yield from (("function", part.func), *_numbered(part.args), *part.keywords.items())
+    elif isinstance(part, tuple | list):
+        yield from zip(getattr(part, "_fields", map(str, range(len(part)))), part, strict=True)
+    elif isinstance(part, Mapping):
+        yield from ((str(key), value) for key, value in part.items())
+    elif not isinstance(part, type | ModuleType):
+        yield from vars(part).items() if hasattr(part, "__dict__") else ()
+
+
+def _numbered(parts: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    return ((str(index), part) for index, part in enumerate(parts))

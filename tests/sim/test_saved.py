@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from sim.catalogue import DELTAS, RULES, VALUES
 from sim.compose import compose
-from sim.editor import Edit, Editor, editor, step
+from sim.editor import Edit, Editor, chain, editor, stateless, step
 from sim.lowrank import apply_delta
 from sim.rules.memit import memit
 from sim.rules.memit_seq import memit_seq
 from sim.saved import load_editor_state, save_editor_state
 from sim.settings import BASE, Setting
 from sim.state import flatten_state
+from sim.values.clip_norm import clip_norm
 from theory.command import Misuse
 
 EDITORS = {
@@ -85,6 +89,51 @@ def test_a_state_is_refused_to_hyper_parameters_that_first_writes_do_not_show(ca
     load_editor_state(tmp_path / "state.safetensors", compose(*NEAR[case][0])(BASE), weight)
     with pytest.raises(Misuse, match=r"with other hyper-parameters: .* was .* and is .*; build the editor as it was"):
         load_editor_state(tmp_path / "state.safetensors", other, weight)
+
+
+class Limited:
+    def __init__(self, limit: object) -> None:
+        self.limit = limit
+
+    def __call__(self, edit: Edit, weight: torch.Tensor) -> Edit:
+        return edit
+
+    def applied(self, edit: Edit, weight: torch.Tensor) -> Edit:
+        return edit
+
+
+def listed(limit: object) -> Callable[[Edit, torch.Tensor], Edit]:
+    limits = {"all": [limit]}
+
+    def kept(edit: Edit, weight: torch.Tensor, also: object = limit) -> Edit:
+        return edit._replace(values=edit.values * len(limits))
+
+    return kept
+
+
+@pytest.mark.parametrize(
+    "make",
+    [listed, Limited, lambda limit: Limited(limit).applied, lambda limit: listed(np.float32(limit))],
+    ids=["list and default", "object", "method", "numpy"],
+)
+def test_hyper_parameters_are_found_wherever_python_keeps_them(make: Callable[..., Any], tmp_path: Path) -> None:
+    one, again, other = (editor(memit(weighting=2.0), values=stateless(make(limit))) for limit in (100, 100, 200))
+    save_editor_state(tmp_path / "state.safetensors", one, one.init(W), W)
+    load_editor_state(tmp_path / "state.safetensors", again, W)
+    with pytest.raises(Misuse, match=r"was 100.* and is 200"):
+        load_editor_state(tmp_path / "state.safetensors", other, W)
+
+
+def test_one_transform_twice_is_two_of_a_kind_and_caps_differ_on_a_batch(tmp_path: Path) -> None:
+    path, clip = tmp_path / "state.safetensors", clip_norm(ratio=0.5)
+    one = editor(memit(weighting=2.0), values=chain(clip, clip))
+    save_editor_state(path, one, one.init(W), W)
+    again = editor(memit(weighting=2.0), values=chain(clip_norm(ratio=0.5), clip_norm(ratio=0.5)))
+    load_editor_state(path, again, W)
+    capped, spectrum = (compose("memit", (), [name])(BASE) for name in ("cap_absolute", "cap_spectrum"))
+    save_editor_state(path, capped, capped.init(W), W)
+    with pytest.raises(Misuse, match="saved by another editor"):
+        load_editor_state(path, spectrum, W)
 
 
 def test_a_state_for_another_width_or_no_state_is_refused(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import pytest
 from theory.claim import examine
 from theory.command import Misuse
 from theory.growth import path_proofs
-from theory.growth.key_laws import SOFT, GaussianKeys, sample_keys
+from theory.growth.key_laws import SOFT, GaussianKeys, SampleKeys, sample_keys
 from theory.growth.lyapunov import exponent_bounds
 from theory.growth.paths import path_bounds
 
 
-@pytest.mark.claim("T3.paths", "T4.clamped_paths")
+@pytest.mark.claim("T3.paths", "T4.clamped_paths", "T4.decayed_paths")
 @pytest.mark.parametrize("claim", path_proofs.claims(), ids=lambda claim: claim.id)
 def test_each_claim_holds_and_its_twin_falls(claim):
     outcome = examine(claim)
@@ -75,7 +75,27 @@ def test_a_clamped_path_of_drawn_keys_has_the_slope_from_any_start():
     assert slopes == pytest.approx([0.7**2 / 6] * 2, rel=0.04)
 
 
+@pytest.mark.claim("T4.decayed_paths")
+def test_one_key_decays_and_grows_exactly_and_drawn_paths_stay_between_the_bounds():
+    one = sample_keys(np.array([[2.0]]))
+    assert path_bounds(one, 0.6, 0.3) == pytest.approx((math.log(0.7**2 + 0.6**2),) * 2)
+    rng, keys = np.random.default_rng(3), np.random.default_rng(2).normal(size=(4, 30))
+    low, high = path_bounds(sample_keys(keys), 0.9, 0.2)
+    W, edits = rng.normal(size=(3, 4)), 4000
+    start = math.log(np.sum(W**2))
+    for _ in range(edits):
+        k = keys[:, rng.integers(30)]
+        read = W @ k
+        across = np.cross(read, rng.normal(size=3))
+        W = 0.8 * W + 0.9 * np.linalg.norm(read) * np.outer(across / np.linalg.norm(across), k) / (k @ k)
+    assert low < (math.log(np.sum(W**2)) - start) / edits < high < 0
+
+
 def test_bad_input():
+    with pytest.raises(Misuse, match="a gain η is 2"):
+        path_bounds(SampleKeys(np.eye(2), np.ones(2), np.array([1.0, 2.0])), 1.0)
+    with pytest.raises(Misuse, match="the decay w is 1"):
+        path_bounds(GaussianKeys(np.ones(2)), 1.0, 1.0)
     for c in (math.nan, math.inf, -1.0):
         with pytest.raises(Misuse, match=f"the ratio c is {c}"):
             path_bounds(GaussianKeys(np.ones(2)), c)

@@ -86,6 +86,37 @@ def without_excitation(law: KeyLaw, ratio: float) -> PathBounds:
     return found._replace(low=mean * math.log1p(ratio**2))
 
 
+def check_decayed(bounds: Callable[[KeyLaw, float, float], PathBounds]) -> Evidence:
+    """W' = (1 − w)W + Δ: T3.paths at c/(1 − w), and the code's bounds on three keys."""
+    proof = Proof()
+    prove_across(proof)
+    w = sympy.Symbol("w", positive=True)
+    left, added = (1 - w) ** 2, ETA**2 * c**2 * y
+    proof.say("δ is solved at W, before it decays: R'/R = (1 − w)² + η²c² Σ p_i (x_i·ŷ)², as ⟨(1 − w)W, Δ⟩ = 0 too")
+    proof.equal("which is (1 − w)² times the factor of T3.paths at c/(1 − w)", left + added,
+                sympy.simplify(left * (1 + added.subs(c, c / (1 - w)))))  # fmt: skip
+    proof.say("log R'/R is at least 2 log(1 − w) and has second moments: the rest is T3.paths'")
+    law, decay = float_law((0, 1, 2)), sympy.Rational(1, 5)
+    found = bounds(law, 1.5, float(decay))
+    square = (sympy.Rational(3, 2) / (1 - decay)) ** 2
+    matrix = sum((sympy.sympify(eta) ** 2 * v * v.T for eta, v in zip(GAINS, DIRECTIONS, strict=True)),
+                 sympy.zeros(2, 2)) / len(GAINS)  # fmt: skip
+    half, product = matrix.trace() / 2, matrix.det()
+    root, base = sympy.sqrt(half**2 - product), 2 * sympy.log(1 - decay)
+    proof.agree("three keys, c = 1.5, w = 1/5: the lower bound", found.low,
+                sympy.N(base + (half - root) * sympy.log(1 + square), 25))  # fmt: skip
+    proof.agree("and the upper", found.high, sympy.N(base + sympy.log(1 + square * (half + root)), 25))
+    proof.agree("the upper is log((1 − w)² + c²λ_max(B))", found.high,
+                sympy.N(sympy.log((1 - decay) ** 2 + sympy.Rational(9, 4) * (half + root)), 25))  # fmt: skip
+    return proof.evidence("2 log(1 − w) + the bounds at c/(1 − w)", "the bounds in numbers")
+
+
+def decayed_after(law: KeyLaw, ratio: float, decay: float) -> PathBounds:
+    """The twin: the decay of (1 − w)(W + Δ), which shrinks the write as well."""
+    found, left = path_bounds(law, ratio), 2 * math.log1p(-decay)
+    return PathBounds(left + found.low, left + found.high)
+
+
 def check_clamped(slope: Slope) -> Evidence:
     """R_t/t under ‖δ‖ = min(c‖Wk‖, τ): squeezed between two laws of large numbers."""
     proof = Proof()
@@ -140,5 +171,13 @@ def claims() -> tuple[Claim[Any], ...]:
             "enters.",
             check_clamped, lambda square, size: square * LIMIT**2 / size,
             lambda square, size: sympy.sqrt(square) * LIMIT**2 / size, "the slope is τ²E[η/s]",
+        ),
+        Claim(
+            "T4.decayed_paths", "P6, T4", Kind.PROVED,
+            "Decay before each write, W' = (1 − w)W + Δ, 0 ≤ w < 1, under T3.paths with η in (0, 1]: almost surely "
+            "2 log(1 − w) + λ_min(B) log(1 + c²/(1 − w)²) ≤ lim inf (1/t) log R_t ≤ lim sup (1/t) log R_t ≤ "
+            "log((1 − w)² + c²λ_max(B)): the norm shrinks exponentially on almost every path where the last is below 0.",
+            check_decayed, path_bounds, decayed_after,
+            "2 log(1 − w) plus the bounds at c, as if the write decayed too",
         ),
     )  # fmt: skip
