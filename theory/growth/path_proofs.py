@@ -176,7 +176,7 @@ def claims() -> tuple[Claim[Any], ...]:
             "T4.decayed_paths", "P6, T4", Kind.PROVED,
             "Decay before each write, W' = (1 − w)W + Δ, 0 ≤ w < 1, under T3.paths with η in (0, 1]: almost surely "
             "2 log(1 − w) + λ_min(B) log(1 + c²/(1 − w)²) ≤ lim inf (1/t) log R_t ≤ lim sup (1/t) log R_t ≤ "
-            "log((1 − w)² + c²λ_max(B)): the norm shrinks exponentially on almost every path where the last is below 0.",
+            "log((1 − w)² + c²λ_max(B)): the norm shrinks exponentially on almost every path if that is below 0.",
             check_decayed, path_bounds, decayed_after,
             "2 log(1 − w) plus the bounds at c, as if the write decayed too",
         ),
