@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Generator
 
 from sim.blocked import BlockedStream, run_blocks, why_not_blocked
+from sim.checks import check_part
+from sim.compose import by_words
 from sim.editor import Editor, step
 from sim.engine import write_in_place
 from sim.foretold import foretold_rate
@@ -64,7 +66,7 @@ class Finding(NamedTuple):
 
 
 def certify(
-    make: MakeEditor,
+    make: MakeEditor | str,
     settings: Sequence[Setting] = SETTINGS,
     *,
     seeds: int = 16,
@@ -77,7 +79,8 @@ def certify(
     """Try an editor in every setting.
 
     Args:
-        make: setting -> the editor; `lambda setting: rule` where one editor fits all.
+        make: setting -> the editor, such as `lambda setting: mine(setting.m, setting.n)` or, with transforms,
+            `sim.compose.by_words("rome", ["nas"])`; or a rule as `sim.compose.compose` takes it.
         settings: the worlds; the first is the certificate's headline.
         seeds: independent streams a setting.
         seed: the first of them.
@@ -91,8 +94,10 @@ def certify(
         two hundred times slower: it gets fewer doublings (`ALONE`, `STEPPED`), and fewer streams but in the headline.
 
     Raises:
-        Misuse: the editor breaks a law, so that no stream of it means anything.
+        Misuse: the editor breaks a law, so that no stream of it means anything, or cannot be made at all.
     """
+    make = by_words(make) if isinstance(make, str) else make
+    check_made(make, settings[0])
     one = partial(_finding, make, [seed + i for i in range(seeds)], looks, error_rate, thorough)
     ranked = [(setting, not index) for index, setting in enumerate(settings)]
     writing = next((setting for setting in settings if refusal(make(setting), setting) is None), None)
@@ -133,6 +138,19 @@ def _finding(
     except Exception as error:
         reason = f"the editor failed: {told(error)}"
     return Finding(setting, Verdict("undecided", (), (), error_rate, 0), refused=reason)
+
+
+def check_made(make: MakeEditor, setting: Setting) -> None:
+    """Raise Misuse unless `make` makes an editor of a setting."""
+    try:
+        made = make(setting)
+    except Misuse:
+        raise
+    except Exception as error:
+        raise Misuse(
+            f"making the editor of a Setting raised {told(error)}; give `lambda setting: mine(setting.m, setting.n)`"
+        ) from error
+    check_part(made, Editor, "what was made of a Setting", "editor(rome())")
 
 
 def check_laws(make: MakeEditor, setting: Setting) -> None:

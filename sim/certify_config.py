@@ -17,7 +17,7 @@ class RulesCommand:
     """List every rule and transform with its source, its metric form and its certified regime with and without NAS."""
 
     certify: bool = False
-    """Certify all of them anew, which takes some minutes, instead of reading what is on record."""
+    """Certify all of them anew, which takes half an hour on two cores, instead of reading what is on record."""
     seeds: int = 16
     """Independent streams an editor, with --certify."""
     seed: int = 0

@@ -150,7 +150,8 @@ def _hint(name: str, kind: str, parts: Mapping[str, Part]) -> str:
         return ": it is a rule, and comes first"
     if kind == "rule" and Path(f"{name.removesuffix('.py')}.py").exists():
         return f": for your own file write {name.removesuffix('.py')}:FUNCTION"
-    close = difflib.get_close_matches(name, parts, 1)
+    own = [file.stem for file in Path.cwd().glob("*.py")] if kind == "module" else []
+    close = difflib.get_close_matches(name, [*parts, *own], 1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
@@ -176,13 +177,18 @@ def _own(path: str) -> MakeEditor:
         if error.name is None or not module.startswith(error.name):
             raise Misuse(f"{module} cannot be imported: {told(error)}; mend it and run again") from error
         raise Misuse(
-            f"there is no rule and no module {module!r} in this folder{_hint(module, 'rule', RULES)}; "
-            f"choose among {', '.join(RULES)}"
+            f"there is no rule and no module {module!r} in this folder{_hint(module, 'module', RULES)}; "
+            f"give a file of it as FILE:FUNCTION, or choose among {', '.join(RULES)}"
         ) from error
     except Exception as error:
         raise Misuse(f"{module} cannot be imported: {told(error)}; mend it and run again") from error
     if not callable(found):
         raise Misuse(f"{module} has no function {attribute!r}; write one of (m, n) that returns an Editor")
+    try:
+        inspect.signature(found).bind(1, 1)
+    except TypeError as error:
+        arguments = inspect.signature(found)
+        raise Misuse(f"{path}{arguments} cannot be called as (m, n); write a function of (m, n)") from error
 
     def make(setting: Setting) -> Editor:
         try:

@@ -249,8 +249,8 @@ def editor(
     """
     on_values, on_deltas = identity() if values is None else values, identity() if deltas is None else deltas
     check_part(solver, Solver, "the editor's solver", "rome()")
-    check_part(on_values, Transform, "the editor's values", "anchor_norm(a)")
-    check_part(on_deltas, Transform, "the editor's deltas", "cap_norm(limit=1.0)")
+    check_part(on_values, Transform, "the editor's values", "anchor_norm(a) or stateless(f)")
+    check_part(on_deltas, Transform, "the editor's deltas", "cap_norm(limit=1.0) or stateless(f)")
 
     def init(weight: Tensor) -> EditorState:
         check_weight(weight)

@@ -67,6 +67,9 @@ class Inverse(NamedTuple):
 
     def times(self, keys: Float[Tensor, "*r n u"]) -> Float[Tensor, "*r n u"]:
         """A⁻¹ K by two triangular solves."""
+        if keys.shape[-2] != self.factor.shape[-1]:
+            have, need = self.factor.shape[-1], keys.shape[-2]
+            raise Misuse(f"the covariance is {have} x {have} and keys have dimension {need}; pass that of this layer")
         return torch.cholesky_solve(keys, self.factor)
 
     def seen(

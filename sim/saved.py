@@ -29,7 +29,7 @@ CLOSE = 1e-4
 """Relative difference of two answers beyond which editors are told apart; rounding on another machine stays below."""
 
 
-def save_editor_state(path: Path, rule: Editor, state: Any, weight: Float[Tensor, "m n"]) -> None:
+def save_editor_state(path: str | Path, rule: Editor, state: Any, weight: Float[Tensor, "m n"]) -> None:
     """Write a state, with the numbers that its editor holds and what it does to two fixed requests.
 
     Args:
@@ -39,14 +39,19 @@ def save_editor_state(path: Path, rule: Editor, state: Any, weight: Float[Tensor
         weight: W (m, n) that is edited; only its shape, dtype and device count.
 
     Raises:
+        Misuse: the state is none of this editor at this weight.
         OSError: the disk is full or the folder cannot be written; nothing is left behind.
     """
-    tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in flatten_state(state).items()}
-    about = {"editor": json.dumps(answers(rule, weight)), "held": json.dumps(held(rule))}
-    write_atomically(path, lambda place: save_file(tensors, place, metadata=about))
+    fresh, tensors = flatten_state(rule.init(weight)), flatten_state(state)
+    odd = sorted(name for name in fresh.keys() | tensors.keys() if not _fits(fresh.get(name), tensors.get(name)))
+    if odd:
+        raise Misuse(f"the state differs at {odd[0]!r} from what this editor makes; save what init and step gave")
+    tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+    about = {"editor": json.dumps(answers(rule, weight)), "held": json.dumps(known(rule, weight))}
+    write_atomically(Path(path), lambda place: save_file(tensors, place, metadata=about))
 
 
-def load_editor_state(path: Path, rule: Editor, weight: Float[Tensor, "m n"]) -> Any:
+def load_editor_state(path: str | Path, rule: Editor, weight: Float[Tensor, "m n"]) -> Any:
     """Read a state for the editor that it was saved with.
 
     Args:
@@ -69,7 +74,7 @@ def load_editor_state(path: Path, rule: Editor, weight: Float[Tensor, "m n"]) ->
         raise Misuse(f"{path} is no readable safetensors file ({error}); name one of save_editor_state") from error
     if not about.keys() >= {"editor", "held"}:
         raise Misuse(f"{path} does not say which editor it belongs to; name one of save_editor_state")
-    before, now = json.loads(about["held"]), held(rule)
+    before, now = json.loads(about["held"]), known(rule, weight)
     other = sorted(name for name in before.keys() | now.keys() if not _alike(before.get(name), now.get(name)))
     if other:
         name = other[0]
@@ -127,6 +132,16 @@ def answers(rule: Editor, weight: Float[Tensor, "m n"]) -> list[float]:
     return seen
 
 
+def known(rule: Editor, weight: Float[Tensor, "m n"]) -> dict[str, Plain]:
+    """What an editor holds, and which weight it is for."""
+    return {"the weight": f"{tuple(weight.shape)} {weight.dtype}".replace("torch.", ""), **held(rule)}
+
+
+def _fits(made: Tensor | None, given: Tensor | None) -> bool:
+    """Whether a tensor may stand where an editor has made one."""
+    return made is not None and given is not None and made.shape == given.shape and made.dtype == given.dtype
+
+
 def held(rule: Editor) -> dict[str, Plain]:
     """The numbers, words and norms of tensors that an editor's functions hold, by where they hold them.
 
@@ -136,8 +151,8 @@ def held(rule: Editor) -> dict[str, Plain]:
         rule: the editor.
 
     Returns:
-        "path of functions and variables" -> number, word or norm, through closures, defaults, methods, partial
-        applications, containers and objects.
+        "path of functions and variables" -> number, word or norm, through closures, defaults, constants of a
+        module, methods, partial applications, containers and objects.
 
     >>> from sim.editor import editor
     >>> from sim.rules.rome import rome
@@ -166,12 +181,14 @@ def _held(part: Any, name: str, above: tuple[int, ...]) -> Iterator[tuple[str, P
 
 
 def _within(part: Any) -> Iterator[tuple[str, Any]]:
-    """What a function has closed over and takes by default, and what any other thing consists of."""
+    """What a function has closed over, takes by default and reads of its module; what other things consist of."""
     if isinstance(part, FunctionType):
         cells = zip(part.__code__.co_freevars, part.__closure__ or (), strict=True)
         yield from ((name, cell.cell_contents) for name, cell in cells if cell != CellType())
         yield from _numbered(part.__defaults__ or ())
         yield from (part.__kwdefaults__ or {}).items()
+        outside = ((name, part.__globals__.get(name)) for name in part.__code__.co_names)
+        yield from ((name, value) for name, value in outside if isinstance(value, int | float | str | Tensor))
     elif isinstance(part, MethodType):
         yield from (("self", part.__self__), ("function", part.__func__))
     elif isinstance(part, partial):

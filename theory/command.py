@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -19,12 +20,22 @@ def told(error: Exception) -> str:
     >>> told(ValueError("no such thing"))
     'ValueError: no such thing'
     """
-    frames = traceback.extract_tb(error.__traceback__)
+    raised = list(traceback.extract_tb(error.__traceback__))
+    frames = [frame for frame in raised if not _of_library(frame.filename)] or raised
     place = (frames[-1].filename, frames[-1].lineno) if frames else None
     if isinstance(error, SyntaxError):
         place = (error.filename or "?", error.lineno)
     where = "" if place is None else f"{os.path.basename(place[0])}, line {place[1]}: "
     return f"{where}{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("theory", "sim", "real_models", "figures")
+
+
+def _of_library(filename: str) -> bool:
+    """Whether a line is ours or of an installed package, and not of the user's own file."""
+    return "site-packages" in filename or any(Path(filename).is_relative_to(ROOT / room) for room in ROOMS)
 
 
 def guarded(action: Callable[[], int | None], prog: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
@@ -28,6 +29,7 @@ from sim.rules.memit import memit
 from sim.rules.rome import rome
 from sim.settings import BASE, SETTINGS, Setting
 from theory.anchoring.plateaus import plateau
+from theory.command import Misuse
 from theory.growth.lyapunov import typical_exponent
 
 Process = Callable[[int, np.random.Generator, int], NDArray[np.float64]]
@@ -223,6 +225,28 @@ def test_an_editor_that_cannot_be_blocked_is_certified_step_by_step() -> None:
     assert 2 * math.log(0.9) - 0.02 < finding.rate.mean < math.log(0.9**2 + BASE.clamp**2 / BASE.n)
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: certify("memitt"), "there is no rule and no module|there is no rule 'memitt'; did you mean memit"),
+        (
+            lambda: certify(lambda m, n: editor(rome())),
+            r"making the editor of a Setting raised .*TypeError.*give `lambda",
+        ),
+        (lambda: certify(lambda setting: rome()), "what was made of a Setting is Solver.*it has to be a Editor"),
+    ],
+)
+def test_what_makes_no_editor_is_told(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(Misuse, match=message):
+        next(inspect.unwrap(make)())
+
+
+def test_a_rule_may_be_given_by_its_name_and_a_covariance_of_another_layer_is_told() -> None:
+    narrow = next(certify(lambda setting: editor(memit(torch.eye(5).double())), SETTINGS[:1]))
+    assert narrow.refused == "the covariance is 5 x 5 and keys have dimension 16; pass that of this layer"
+    assert next(certify("rome", (Setting("small", m=4, n=8),), seeds=8, looks=2)).refused is None
+
+
 def test_a_rule_of_one_key_says_so_where_there_are_four() -> None:
     (finding,) = certify(compose("rome"), (Setting("four", batch=4),))
     assert finding.verdict.regime == "undecided"
@@ -279,6 +303,7 @@ def test_a_stated_metric_form_is_the_solvers_own(form: str) -> None:
             "M = (Σkkᵀ + L2·I)⁻¹": moment + 10 * eye,
             "M = (λC + ρI + Σkkᵀ)⁻¹": 6 * c + eye + moment,
             "M = (λ²I + μ²C + Σkkᵀ)⁻¹": 6 * c + eye + moment,
+            "M = (μ²C + Σkkᵀ)⁻¹": 6 * c + moment,
             "M = (ρI + Σkkᵀ)⁻¹": 6 * eye + moment,
         }[form.partition(", ")[0]]
         expected = torch.linalg.inv(inverse)
@@ -296,13 +321,17 @@ def test_the_walk_through_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (Path(__file__).parents[2] / "docs" / "certify.md").read_text()
-    code, own = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code, own, python = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     commands = "\n".join(re.findall(r"```\n(python -m .*?)\n```", page, re.DOTALL)).splitlines()
     assert len(commands) == 4
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(code)
     (tmp_path / "handmade.py").write_text(own)
     assert {finding.refused for finding in certify(compose("handmade:own"), SETTINGS[-2:], seeds=8, looks=2)} == {None}
+    names = {"SETTINGS": SETTINGS[:1]}
+    exec(compile(python.replace("seeds=8", "SETTINGS, seeds=8, looks=3"), "certify.md", "exec"), names)
+    assert re.search("relative shift (bounded Interval|undecided None)", capsys.readouterr().out)
+    assert names["first"].refused is None
     for command in commands:
         room, *words = command.removeprefix("python -m ").split()
         assert {"sim": main, "figures": draw}[room](words) == 0

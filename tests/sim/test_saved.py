@@ -124,6 +124,30 @@ def test_hyper_parameters_are_found_wherever_python_keeps_them(make: Callable[..
         load_editor_state(tmp_path / "state.safetensors", other, W)
 
 
+PERIOD = 100.0
+
+
+def periodic(edit: Edit, weight: torch.Tensor) -> Edit:
+    return edit._replace(values=edit.values + 0 * PERIOD)
+
+
+def test_a_constant_of_the_module_a_weight_and_a_state_of_another_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, rule = str(tmp_path / "state.safetensors"), editor(memit(weighting=2.0), values=stateless(periodic))
+    save_editor_state(path, rule, rule.init(W), W)
+    load_editor_state(path, rule, W)
+    with pytest.raises(Misuse, match=r"the weight was \(8, 16\) float64 and is \(8, 16\) float32"):
+        load_editor_state(path, rule, W.float())
+    monkeypatch.setitem(periodic.__globals__, "PERIOD", 50.0)
+    with pytest.raises(Misuse, match=r"PERIOD was 100\.0 and is 50\.0"):
+        load_editor_state(path, rule, W)
+    growing = compose("memit_seq")(BASE)
+    for state in (5, {}, [1], growing.init(W)._replace(solver=(W,))):
+        with pytest.raises(Misuse, match=r"the state differs at .*; save what init and step gave"):
+            save_editor_state(path, growing, state, W)
+
+
 def test_one_transform_twice_is_two_of_a_kind_and_caps_differ_on_a_batch(tmp_path: Path) -> None:
     path, clip = tmp_path / "state.safetensors", clip_norm(ratio=0.5)
     one = editor(memit(weighting=2.0), values=chain(clip, clip))
