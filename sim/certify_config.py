@@ -47,7 +47,7 @@ class CertifyConfig:
     """Value transforms in order, such as nas."""
     deltas: tuple[str, ...] = ()
     """Delta transforms in order, such as rect:share=0.2."""
-    seeds: int = 16
+    seeds: int = 24
     """Independent streams a setting."""
     seed: int = 0
     """The first of them."""
