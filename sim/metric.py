@@ -144,7 +144,7 @@ def inverse_metric(matrix: Float[Tensor, "n n"], name: str = "covariance C") -> 
     return Inverse(matrix, factor)
 
 
-def ridged_metric(covariance: Float[Tensor, "n n"], weighting: float, ridge: float, name: str) -> Inverse:
+def ridged_metric(covariance: Tensor, weighting: float, ridge: float, name: str) -> Inverse:
     """M = (λC + ρI)⁻¹.
 
     Args:

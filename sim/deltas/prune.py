@@ -86,7 +86,7 @@ def prune(*, base: float = math.e, at: int | None = None, doubled: bool = False)
     def init(weight: Tensor) -> Start:
         if not weight.any():
             raise Misuse(
-                "PRUNE compares with the largest singular value of W_0, which is 0; start from a trained weight"
+                "PRUNE compares with the largest singular value of W_0, which is 0; start from a weight above 0"
             )
         return Start(weight.clone(), torch.zeros((), dtype=torch.int64, device=weight.device))
 

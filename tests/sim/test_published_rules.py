@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -354,7 +355,7 @@ def test_lyaplocks_pull_keeps_the_preserved_outputs_nearer() -> None:
     [
         lambda: ft(rate=0.0),
         lambda: ft(steps=0),
-        lambda: ft(steps=2.5),
+        lambda: inspect.unwrap(ft)(steps=2.5),
         lambda: ft(rate=math.inf),
         lambda: memit(weighting=math.inf),
         lambda: memit(tensor(C), weighting=math.inf),
@@ -377,7 +378,7 @@ def test_impossible_hyper_parameters_are_refused(make: Callable[[], object]) -> 
 def test_a_vector_is_no_covariance(make: Callable[..., object]) -> None:
     """λC + ρI would be a matrix all the same, by broadcasting."""
     with pytest.raises(Misuse, match=r"covariance C has shape \(9,\)"):
-        make(torch.ones(N, dtype=torch.float64))
+        inspect.unwrap(make)(torch.ones(N, dtype=torch.float64))
 
 
 def test_one_key_rules_refuse_a_batch() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 
@@ -214,7 +215,7 @@ def test_deltaedit_projects_only_unusual_noise_and_only_after_its_warm_up() -> N
     [
         lambda: rect(0.0),
         lambda: rect(offset=math.nan),
-        lambda: prune(at=2.5),
+        lambda: inspect.unwrap(prune)(at=2.5),
         lambda: prune().init(torch.zeros(2, 3)),
         lambda: prune(base=1.0),
         lambda: prune(at=0),
