@@ -31,7 +31,7 @@ ALONE = (6, 4), (2 / 3, 1 / 2)
 """Doublings at most, and the share of the streams, in the headline and elsewhere, where each stream is blocked by
 itself."""
 
-STEPPED = (5, 3), (2 / 3, 1 / 3)
+STEPPED = (5, 3), (1 / 2, 1 / 3)
 """The same where every stream goes step by step."""
 
 
