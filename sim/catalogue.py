@@ -25,7 +25,7 @@ from sim.rules.memit_seq import memit_seq
 from sim.rules.mose import mose
 from sim.rules.nse import nse
 from sim.rules.ote_se import ote_se
-from sim.rules.rlsedit import rlsedit
+from sim.rules.rlsedit import rlsedit, rlsedit_released
 from sim.rules.rome import rome
 from sim.rules.rome_averaged import rome_averaged
 from sim.settings import Setting
@@ -122,7 +122,7 @@ RULES: dict[str, Part] = {
     "encore": Part(encore, _weighted(penalty=1.0), f"M = (λC + ρI + Σkkᵀ)⁻¹, {SOFT}", "scalable-model-editing/encore"),
     "rlsedit": Part(rlsedit, _weighted(ridge=1.0), f"M = (λ²I + μ²C + Σkkᵀ)⁻¹, {SOFT}", "RLSEdit, as published"),
     "rlsedit_released": Part(
-        rlsedit, _weighted(ridge=0.0), f"M = (μ²C + Σkkᵀ)⁻¹, {SOFT}", "Euphoria040201/RLSEdit", residual_target
+        rlsedit_released, _weighted(), f"M = (μ²C + Σkkᵀ)⁻¹, {SOFT}", "Euphoria040201/RLSEdit", residual_target
     ),
     "ote_se": Part(
         ote_se,

@@ -25,6 +25,8 @@ from theory.files import write_atomically
 
 Plain = int | float | bool | str | None
 
+WEIGHT = "the weight"
+
 CLOSE = 1e-4
 """Relative difference of two answers beyond which editors are told apart; rounding on another machine stays below."""
 
@@ -75,7 +77,8 @@ def load_editor_state(path: str | Path, rule: Editor, weight: Float[Tensor, "m n
     if not about.keys() >= {"editor", "held"}:
         raise Misuse(f"{path} does not say which editor it belongs to; name one of save_editor_state")
     before, now = json.loads(about["held"]), known(rule, weight)
-    other = sorted(name for name in before.keys() | now.keys() if not _alike(before.get(name), now.get(name)))
+    unlike = (name for name in before.keys() | now.keys() if not _alike(before.get(name), now.get(name)))
+    other = sorted(unlike, key=lambda name: (name != WEIGHT, name))  # another weight explains all the rest
     if other:
         name = other[0]
         raise Misuse(
@@ -134,7 +137,7 @@ def answers(rule: Editor, weight: Float[Tensor, "m n"]) -> list[float]:
 
 def known(rule: Editor, weight: Float[Tensor, "m n"]) -> dict[str, Plain]:
     """What an editor holds, and which weight it is for."""
-    return {"the weight": f"{tuple(weight.shape)} {weight.dtype}".replace("torch.", ""), **held(rule)}
+    return {WEIGHT: f"{tuple(weight.shape)} {weight.dtype}".replace("torch.", ""), **held(rule)}
 
 
 def _fits(made: Tensor | None, given: Tensor | None) -> bool:

@@ -19,15 +19,14 @@ def rlsedit(covariance: Float[Tensor, "n n"], *, ridge: float = 1.0, weighting: 
 
     Args:
         covariance: C = E[k kᵀ] (n, n) in key units squared.
-        ridge: λ² in key units squared, positive as published; the released code sets 0, which leaves W free where C is
-            small.
+        ridge: λ² in key units squared; the released code sets 0, which leaves W free where C is small.
         weighting: μ², the weight of C; 15000 for GPT-J and Llama-3-8B, 20000 for GPT-2 XL as released.
 
     Returns:
         The solver.
 
     Raises:
-        Misuse: the ridge or the weighting is negative, or C is not finite, not symmetric or, without a ridge, singular.
+        Misuse: the ridge is not positive, the weighting is negative, or C is not finite or not symmetric.
 
     Source: Euphoria040201/RLSEdit, `RLSEdit_main.py`, whose residual in place of the value is not followed.
 
@@ -36,6 +35,35 @@ def rlsedit(covariance: Float[Tensor, "n n"], *, ridge: float = 1.0, weighting: 
     >>> solver.metric(solver.init(torch.zeros(1, 2))).times(torch.ones(2, 1)).flatten().tolist()
     [0.25, 0.25]
     """
-    if not ridge >= 0 or not weighting >= 0 or not ridge + weighting > 0:
-        raise Misuse(f"rlsedit got ridge={ridge}, weighting={weighting}; neither is negative, and one is positive")
+    if not ridge > 0:
+        raise Misuse(f"rlsedit's ridge λ² is {ridge}; it must be positive, such as 1")
+    if not weighting >= 0:
+        raise Misuse(f"rlsedit's weighting μ² is {weighting}; it must not be negative")
     return second_moment(ridged_metric(covariance, weighting, ridge, "λ²I + μ²C"), "RLSEdit's A_t")
+
+
+def rlsedit_released(covariance: Float[Tensor, "n n"], *, weighting: float = 15000.0) -> Solver:
+    """RLSEdit's solve as released, without the ridge; its target, the residual, is `sim.values.residual_target`.
+
+        Δ = R Kᵀ(A_t + KKᵀ)⁻¹,   A_0 = μ²C          (A_t = A_0 + Σ_past kkᵀ)
+
+    Args:
+        covariance: C = E[k kᵀ] (n, n) in key units squared.
+        weighting: μ², the weight of C.
+
+    Returns:
+        The solver.
+
+    Raises:
+        Misuse: the weighting is not positive, or C is singular, not finite or not symmetric.
+
+    Source: Euphoria040201/RLSEdit, `RLSEdit_main.py`.
+
+    >>> import torch
+    >>> solver = rlsedit_released(torch.eye(2), weighting=4.0)
+    >>> solver.metric(solver.init(torch.zeros(1, 2))).times(torch.ones(2, 1)).flatten().tolist()
+    [0.25, 0.25]
+    """
+    if not weighting > 0:
+        raise Misuse(f"rlsedit_released's weighting μ² is {weighting}; it must be positive, such as 15000")
+    return second_moment(ridged_metric(covariance, weighting, 0.0, "μ²C"), "RLSEdit's A_t")

@@ -24,7 +24,7 @@ from sim.rules.memit_seq import memit_seq
 from sim.rules.mose import mose
 from sim.rules.nse import nse
 from sim.rules.ote_se import ote_se
-from sim.rules.rlsedit import rlsedit
+from sim.rules.rlsedit import rlsedit, rlsedit_released
 from sim.rules.rome_averaged import rome_averaged
 from sim.state import flatten_state, restore_state
 from sim.values.normalised_shift import normalised_shift
@@ -359,7 +359,8 @@ def test_lyaplocks_pull_keeps_the_preserved_outputs_nearer() -> None:
         lambda: ft(rate=math.inf),
         lambda: memit(weighting=math.inf),
         lambda: memit(tensor(C), weighting=math.inf),
-        lambda: rlsedit(tensor(C), ridge=0.0, weighting=0.0),
+        lambda: rlsedit(tensor(C), ridge=0.0),
+        lambda: rlsedit_released(tensor(C), weighting=0.0),
         lambda: rlsedit(tensor(C), ridge=math.inf),
         lambda: emmet(tensor(C), weighting=-1.0),
         lambda: emmet(tensor(C), jitter=-1.0),

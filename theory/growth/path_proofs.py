@@ -35,6 +35,15 @@ def prove_across(proof: Proof) -> None:
     proof.equal("δ·Wk = 0: R' − R, R = ‖W‖²_{M⁻¹}", across, ETA**2 * (shift.T @ shift).number() / s)
 
 
+def exact_extremes() -> tuple[sympy.Expr, sympy.Expr]:
+    """λ_min and λ_max of B = E[η²ŷŷᵀ] for the three keys in exact numbers."""
+    outer = (eta**2 * direction * direction.T for eta, direction in zip(GAINS, DIRECTIONS, strict=True))
+    matrix = sum(outer, sympy.zeros(2, 2)) / len(GAINS)
+    half = matrix.trace() / 2
+    root = sympy.sqrt(half**2 - matrix.det())
+    return half - root, half + root
+
+
 def check_paths(bounds: Callable[[KeyLaw, float], PathBounds]) -> Evidence:
     """The chord below and Jensen above, and the code's bounds on three keys in exact numbers."""
     proof = Proof()
@@ -60,15 +69,11 @@ def check_paths(bounds: Callable[[KeyLaw, float], PathBounds]) -> Evidence:
     proof.equal("d(√x − log(1 + x))/d√x", slope, (1 - size) ** 2 / (1 + size**2))
     proof.say("which is ≥ 0, so log²(1 + x) ≤ x: at most E[log²(1 + η²c²)] ≤ c²E η². By the martingales' law of large")
     proof.say("numbers (Chow) it is o(t), and (1/t) log R_t has its limits between γ and log(1 + c²λ_max(B))")
-    weights = [sympy.sympify(eta) ** 2 / len(GAINS) for eta in GAINS]
-    matrix = sum((weight * v * v.T for weight, v in zip(weights, map(sympy.Matrix, DIRECTIONS), strict=True)),
-                 sympy.zeros(2, 2))  # fmt: skip
-    half, product = matrix.trace() / 2, matrix.det()
-    root = sympy.sqrt(half**2 - product)
+    least, most = exact_extremes()
     found = bounds(float_law((0, 1, 2)), 1.5)
     square = sympy.Rational(9, 4)
-    proof.agree("three keys, c = 1.5: the lower bound", found.low, sympy.N((half - root) * sympy.log(1 + square), 25))
-    proof.agree("and the upper", found.high, sympy.N(sympy.log(1 + square * (half + root)), 25))
+    proof.agree("three keys, c = 1.5: the lower bound", found.low, sympy.N(least * sympy.log(1 + square), 25))
+    proof.agree("and the upper", found.high, sympy.N(sympy.log(1 + square * most), 25))
     for angle in np.arange(0, math.pi, math.pi / 8):
         x = np.array([math.cos(angle), math.sin(angle)])
         logs = [math.log1p((1.5 * float(eta) * float(x @ np.array(v, dtype=float).ravel())) ** 2)
@@ -99,15 +104,12 @@ def check_decayed(bounds: Callable[[KeyLaw, float, float], PathBounds]) -> Evide
     law, decay = float_law((0, 1, 2)), sympy.Rational(1, 5)
     found = bounds(law, 1.5, float(decay))
     square = (sympy.Rational(3, 2) / (1 - decay)) ** 2
-    matrix = sum((sympy.sympify(eta) ** 2 * v * v.T for eta, v in zip(GAINS, DIRECTIONS, strict=True)),
-                 sympy.zeros(2, 2)) / len(GAINS)  # fmt: skip
-    half, product = matrix.trace() / 2, matrix.det()
-    root, base = sympy.sqrt(half**2 - product), 2 * sympy.log(1 - decay)
+    (least, most), base = exact_extremes(), 2 * sympy.log(1 - decay)
     proof.agree("three keys, c = 1.5, w = 1/5: the lower bound", found.low,
-                sympy.N(base + (half - root) * sympy.log(1 + square), 25))  # fmt: skip
-    proof.agree("and the upper", found.high, sympy.N(base + sympy.log(1 + square * (half + root)), 25))
+                sympy.N(base + least * sympy.log(1 + square), 25))  # fmt: skip
+    proof.agree("and the upper", found.high, sympy.N(base + sympy.log(1 + square * most), 25))
     proof.agree("the upper is log((1 − w)² + c²λ_max(B))", found.high,
-                sympy.N(sympy.log((1 - decay) ** 2 + sympy.Rational(9, 4) * (half + root)), 25))  # fmt: skip
+                sympy.N(sympy.log((1 - decay) ** 2 + sympy.Rational(9, 4) * most), 25))  # fmt: skip
     return proof.evidence("2 log(1 − w) + the bounds at c/(1 − w)", "the bounds in numbers")
 
 
@@ -150,7 +152,7 @@ def check_clamped(slope: Slope) -> Evidence:
 
 
 def claims() -> tuple[Claim[Any], ...]:
-    """Two regimes that hold on almost every path."""
+    """Three regimes that hold on almost every path."""
     return (
         Claim(
             "T3.paths", "P2, T3", Kind.PROVED,

@@ -16,8 +16,8 @@ class PathBounds(NamedTuple):
     """Bounds of E[log(R'/R) | W], R = ‖W‖²_{M⁻¹}, for every W ≠ 0; so of the rate of log R on almost every path.
 
     Attributes:
-        low: that of the weight's direction that keys excite least; without decay and growth 0 there.
-        high: that of the mean norm in the direction excited most.
+        low: nats an edit, of a weight along the direction that keys excite least.
+        high: nats an edit, of the mean norm in the direction excited most.
     """
 
     low: float
