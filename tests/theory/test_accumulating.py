@@ -1,6 +1,5 @@
 """T3b by second routes: drawn keys, brute-force least squares, quadrature, root finding, and attacks on the bounds."""
 
-import dataclasses
 import itertools
 import math
 
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize
 
-from theory.accumulating import anchored_proofs, bound_proofs, exact_proofs, mean_field_proofs, spectrum_proofs
 from theory.accumulating.anchored import anchored_growth, gain_series, moments, next_moment, undirected_growth
 from theory.accumulating.exact import anchored_ceiling, growth_ceiling, hard_growth, hard_step, least_norm
 from theory.accumulating.mean_field import (
@@ -22,26 +20,7 @@ from theory.accumulating.mean_field import (
 )
 from theory.accumulating.spectrum import field, field_at, spectral_growth
 from theory.accumulating.threshold import peaks, sample_spectrum, spectral_threshold, threshold
-from theory.claim import Kind, Verdict, examine
 from theory.command import Misuse
-
-PROOFS = (exact_proofs, bound_proofs, mean_field_proofs, spectrum_proofs, anchored_proofs)
-CLAIMS = tuple(claim for proofs in PROOFS for claim in proofs.claims())
-
-
-@pytest.mark.claim(
-    "T3b.exact", "T3b.threshold", "T3b.double_descent", "T3b.polynomial", "T3b.anchored", "T3b.gain_bound",
-    "T3b.mean_field", "T3b.limits", "T3b.fastest", "T3b.spectrum", "T3b.batch", "T3b.closure",
-)  # fmt: skip
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_claims_are_decided_and_their_twins_rejected(claim):
-    outcome = examine(claim)
-    assert outcome.evidence.established, outcome.evidence.steps
-    assert outcome.twin_rejected
-    assert outcome.verdict is (Verdict.CONDITIONAL if claim.id == "T3b.anchored" else Verdict.HOLDS)
-    assert claim.kind is (Kind.COMPUTED if claim.id == "T3b.closure" else Kind.PROVED)
-    approximate = claim.id.split(".")[1] in ("mean_field", "limits", "fastest", "spectrum", "batch", "closure")
-    assert ("approximation" in claim.statement) is approximate
 
 
 def soft_write(W, A, k, v):
@@ -487,8 +466,3 @@ def test_extreme_values_give_numbers_or_infinity():
     assert float(growth_rate(4, 1e-200, 1)) == pytest.approx(1 / 3)
     exact = math.prod(1 + 1e4 / (6 - i) for i in range(2)) * 0.75 + 0.25
     assert hard_growth(8, 2, 100.0) == pytest.approx(exact, rel=1e-15)
-
-
-def test_claims_are_frozen_data():
-    assert all(dataclasses.is_dataclass(claim) for claim in CLAIMS)
-    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS) == 12

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from theory.catalogue import select
-from theory.claim import Kind, Verdict, examine
 from theory.collapse.crowding import axis_energy, axis_law, crowded_success, share_decay
 from theory.collapse.interference import (
     Answer,
@@ -46,20 +44,6 @@ def write(W, k, v):
 
 def turned(x):
     return np.array([-x[1], x[0]])
-
-
-@pytest.mark.claim(
-    "T6.decoding", "T6.aging", "T6.interference", "T6.forgetting", "T6.lifetime", "T6.crossover", "T6.scale",
-    "T6.memory", "T6.specificity", "T6.crowding", "T6.success", "T6.collapse_point", "T6.seeds",
-)  # fmt: skip
-@pytest.mark.parametrize("claim", select(["T6"]), ids=lambda claim: claim.id)
-def test_claims_hold_and_their_twins_do_not(claim):
-    outcome = examine(claim)
-    assert outcome.evidence.established, outcome.evidence.steps
-    assert outcome.twin_rejected
-    assert outcome.verdict is Verdict.HOLDS
-    assert claim.kind in (Kind.PROVED, Kind.COMPUTED)
-    assert len(outcome.evidence.steps) >= 3
 
 
 @pytest.mark.claim("T6.decoding")

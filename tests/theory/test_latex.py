@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 
 import pytest
 import sympy
-from matplotlib.mathtext import MathTextParser
 
 from theory.__main__ import Show, show
-from theory.catalogue import claims, select
-from theory.latex import document, step
+from theory.latex import step
 from theory.provers.step import Prover, Step
 from theory.provers.trace_algebra import Algebra
 from theory.typeset import expression, formula, text
-
-GROUP = r"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}"
-DOUBLE = re.compile(rf"\^{GROUP}(?:_{GROUP})?['^]|_{GROUP}(?:\^{GROUP})?_|'\^{GROUP}'")
-"""Two superscripts or two subscripts on one letter, which pdflatex refuses and matplotlib's parser lets pass."""
-FORMULAS = re.compile(r"(?<!\\)\$((?:[^$\\]|\\.)*)\$")
-
-
-def decided(chosen):
-    return [(claim, claim.check(claim.subject), claim.check(claim.twin)) for claim in chosen]
-
-
-def parse(source):
-    """Every formula, read by matplotlib's own TeX parser, which refuses double scripts and unknown commands."""
-    parser = MathTextParser("path")
-    for found in FORMULAS.findall(source):
-        parser.parse(f"${found}$")
-
-
-def balanced(source):
-    return source.replace(r"\{", "").replace(r"\}", "").count("{") == source.replace(r"\{", "").replace(
-        r"\}", ""
-    ).count("}")
-
-
-@pytest.mark.parametrize("family", sorted({claim.id.split(".")[0] for claim in claims()}))
-def test_every_family_is_typeset_from_its_own_steps(family):
-    parts = decided(select([family]))
-    source = document(parts)
-    assert source.isascii()
-    assert balanced(source)
-    parse(source)
-    assert DOUBLE.search(source) is None
-    assert source.count(r"\item ") == sum(len(evidence.proof) for _, evidence, _ in parts)
-    for prover in set(Prover) - {Prover.WORDS}:
-        used = sum(one.prover is prover for _, evidence, _ in parts for one in evidence.proof)
-        assert source.count(rf"\prover{{{prover}}}") == used
-    assert r"\textbf{(rejected)}" not in source
 
 
 @pytest.mark.parametrize(
@@ -76,7 +36,7 @@ def test_every_family_is_typeset_from_its_own_steps(family):
         ("κ = 120°, ϱ ≥ ⌈log₂N⌉", r"$\kappa = 120^{\circ}$, $\varrho \geq \lceil\mathrm{log}_{2}N\rceil$"),
     ],
 )
-def test_symbols_become_mathematics(line, typeset):
+def test_symbols_become_mathematics(line, typeset, parse):
     assert text(line) == typeset
     parse(text(line))
 
@@ -94,7 +54,7 @@ def test_a_bracket_after_item_is_no_label():
     assert step(Step("[0, 1]: it", Prover.NUMBERS, found="true")).startswith(r"\item {}[")
 
 
-def test_an_expression_wider_than_a_line_can_be_broken():
+def test_an_expression_wider_than_a_line_can_be_broken(parse):
     x, y = sympy.symbols("x y")
     wide = sum(sympy.sin(x + i) * y**i for i in range(40))
     source = expression(wide / (x + 1))

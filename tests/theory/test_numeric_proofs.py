@@ -7,18 +7,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from theory.claim import Kind, examine
 from theory.growth.isotropic import mean_growth, rate_from_factor, soft_gain_moments
-from theory.growth.numeric_proofs import Growth, check_growth_numbers, check_soft_gain_numbers, claims, inverse_moments
-
-
-@pytest.mark.claim("T3.numbers", "T3.soft_gain")
-@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
-def test_the_functions_agree_and_the_twins_do_not(claim):
-    outcome = examine(claim)
-    assert outcome.evidence.established, outcome.evidence.steps
-    assert outcome.twin_rejected
-    assert claim.kind is Kind.COMPUTED
+from theory.growth.numeric_proofs import Growth, check_growth_numbers, check_soft_gain_numbers, inverse_moments
 
 
 @pytest.mark.claim("T3.numbers")

@@ -5,20 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from theory.claim import examine
 from theory.command import Misuse
-from theory.growth import path_proofs
 from theory.growth.key_laws import SOFT, GaussianKeys, SampleKeys, sample_keys
 from theory.growth.lyapunov import exponent_bounds
 from theory.growth.paths import path_bounds
-
-
-@pytest.mark.claim("T3.paths", "T4.clamped_paths", "T4.decayed_paths")
-@pytest.mark.parametrize("claim", path_proofs.claims(), ids=lambda claim: claim.id)
-def test_each_claim_holds_and_its_twin_falls(claim):
-    outcome = examine(claim)
-    assert outcome.evidence.established, outcome.evidence.steps
-    assert outcome.twin_rejected
 
 
 @pytest.mark.claim("T3.paths")

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.confront import precision as confronted
-from theory.catalogue import select
-from theory.claim import Kind, Verdict, examine
+from theory.claim import examine
 from theory.command import Misuse
 from theory.precision.bounds import (
     anchor_error,
@@ -40,20 +39,6 @@ from theory.precision.formats import (
 
 TORCH = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 NARROW = [FLOAT32, FLOAT16, BFLOAT16]
-COMPUTED = {"T7.formats", "T7.changed_share", "T7.storage_noise", "T7.identity_bound"}
-
-
-@pytest.mark.claim(
-    "T7.formats", "T7.lost", "T7.changed_share", "T7.stagnation", "T7.stochastic_rounding", "T7.summation",
-    "T7.identity_error", "T7.identity_bound", "T7.drift", "T7.anchor", "T7.storage_noise",
-)  # fmt: skip
-@pytest.mark.parametrize("claim", select(["T7"]), ids=lambda claim: claim.id)
-def test_every_claim_is_decided_and_its_twin_rejected(claim):
-    outcome = examine(claim)
-    assert outcome.evidence.established, outcome.evidence.steps
-    assert outcome.twin_rejected
-    assert outcome.verdict is Verdict.HOLDS
-    assert claim.kind is (Kind.COMPUTED if claim.id in COMPUTED else Kind.PROVED)
 
 
 @pytest.mark.claim("S4.changed_entries", "S4.storage_noise", "S4.identity_error")

@@ -6,27 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from theory.claim import Kind, Verdict, examine
 from theory.command import Misuse
 from theory.controls import increments as controls
-from theory.controls import prune_proofs, state_proofs
 from theory.controls import states as state_controls
-
-VERDICTS = {"T4.prune_scale": Verdict.CONDITIONAL}
-
-
-@pytest.mark.claim(
-    "T4.prune_scale", "T4.prune_final", "T4.prune_port", "T4.prune_every_step", "T4.weight_decay", "T4.pull",
-    "T4.pull_is_memory", "T4.orthogonal_write", "T4.frozen_values", "T4.spectral_cap",
-)  # fmt: skip
-@pytest.mark.parametrize("claim", [*prune_proofs.claims(), *state_proofs.claims()], ids=lambda claim: claim.id)
-def test_state_claims_are_decided(claim):
-    outcome = examine(claim)
-    assert outcome.evidence.established, outcome.evidence.steps
-    assert outcome.twin_rejected
-    assert outcome.verdict is VERDICTS.get(claim.id, Verdict.HOLDS)
-    assert claim.kind is Kind.PROVED
-    assert not any("rejected" in line for line in outcome.evidence.steps)
 
 
 def prune(D, largest, base=math.e):

@@ -8,26 +8,9 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from theory.anchoring import batch_proofs, variants_proofs
+from theory.anchoring import variants_proofs
 from theory.anchoring.plateaus import batch_plateau, plateau, soft_plateau, soft_relaxation, worst_case
-from theory.claim import Verdict, examine
 from theory.command import Misuse
-
-CLAIMS = (*batch_proofs.claims(), *variants_proofs.claims())
-FALSE = {"T5.batch_additive", "T5.drop_selective"}
-
-
-@pytest.mark.claim(
-    "T5.batch", "T5.batch_contraction", "T5.batch_worst_case", "T5.batch_hard", "T5.batch_additive", "T5.batch_plateau",
-    "T5.one_sided", "T5.drop", "T5.drop_selective", "T5.soft_plateau", "T5.soft_numbers", "T5.numbers",
-)  # fmt: skip
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_every_claim_is_decided_and_its_twin_rejected(claim):
-    outcome = examine(claim)
-    assert outcome.evidence.established, outcome.evidence.steps
-    assert outcome.twin_rejected
-    assert outcome.verdict is claim.verdict
-    assert (claim.verdict is Verdict.FALSE) == (claim.id in FALSE)
 
 
 def write(W, K, V, M, *, soft=False):
