@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from sim.anchor import PilotAnchor, pilot_anchor
 from sim.block_rows import joined, whole_rows
@@ -100,7 +100,7 @@ def student_interval(samples: Sequence[float] | NDArray[np.float64], confidence:
     if len(values) < 2:
         raise Misuse(f"{len(values)} finite seeds give no interval; use more seeds or fewer edits")
     mean = float(values.mean())
-    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2) * values.std(ddof=1) / math.sqrt(len(values)))
     return Interval(mean, mean - half, mean + half)
 
 

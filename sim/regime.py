@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from sim.montecarlo import Interval, student_interval
 
@@ -123,7 +123,7 @@ def _doubling(earlier: NDArray[np.float64], later: NDArray[np.float64], level: f
 def _upper(samples: NDArray[np.float64], level: float) -> float:
     """A one-sided upper confidence bound of the mean."""
     error = float(samples.std(ddof=1)) / math.sqrt(len(samples))
-    return float(samples.mean()) + float(stats.t.ppf(1 - level, len(samples) - 1)) * error
+    return float(samples.mean()) + float(stdtrit(len(samples) - 1, 1 - level)) * error
 
 
 def sequential_test(

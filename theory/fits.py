@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 COINTEGRATED = -3.37
 """Engle and Granger's 5 % value of the residuals' unit-root statistic for two series with a constant."""
@@ -65,7 +65,7 @@ def mean_rate(series: ArrayLike, segments: int = 10, confidence: float = 0.95) -
     y = np.asarray(series, dtype=float)
     edges = np.linspace(0, len(y) - 1, segments + 1).round().astype(int)
     rates = np.diff(y[edges]) / np.diff(edges)
-    half = stats.t.ppf((1 + confidence) / 2, segments - 1) * rates.std(ddof=1) / np.sqrt(segments)
+    half = stdtrit(segments - 1, (1 + confidence) / 2) * rates.std(ddof=1) / np.sqrt(segments)
     mean = (y[-1] - y[0]) / (len(y) - 1)
     return Rate(float(mean), float(mean - half), float(mean + half))
 

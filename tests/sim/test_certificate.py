@@ -201,6 +201,7 @@ def test_a_card_is_written_also_where_streams_left_their_range() -> None:
     assert "Over all settings:\nundecided 1." in page
 
 
+@pytest.mark.slow
 def test_the_worst_case_of_nas_is_a_root_of_time() -> None:
     """T5: ‖W‖² may grow like t under keys that W answers with zero."""
     adversary = next(setting for setting in SETTINGS if setting.keys == "unseen")

@@ -23,6 +23,8 @@ from sim.config import check
 from theory.claim import Kind, examine
 from theory.growth.isotropic import mean_growth, soft_gain_moments
 
+pytestmark = pytest.mark.slow
+
 IDS = (
     "S1.growth",
     "S1.lyapunov",

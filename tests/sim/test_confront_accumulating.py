@@ -8,6 +8,8 @@ from sim.confront.accumulating import Stream, claims, measured_power
 from theory.accumulating.spectrum import spectral_growth
 from theory.claim import examine
 
+pytestmark = pytest.mark.slow
+
 FAMILY = {claim.id: claim for claim in claims(8)}
 
 

@@ -17,6 +17,8 @@ from sim.values.anchor_norm import anchor_norm
 from theory.anchoring.plateaus import chi_square_mean, plateau
 from theory.claim import examine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.claim(
     "S4.anchor_soft_plateau", "S4.anchor_readout", "S4.anchor_excitation", "S4.anchor_drop", "S4.anchor_batch",

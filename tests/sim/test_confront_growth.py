@@ -10,6 +10,8 @@ from sim.confront.growth import at_a_cosine, claims, finite_keys, spectrum, weig
 from theory.claim import examine
 from theory.growth.growth_operator import anisotropic_radius
 
+pytestmark = pytest.mark.slow
+
 FAMILY = {claim.id: claim for claim in claims(seeds=6)}
 
 

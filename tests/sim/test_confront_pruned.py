@@ -9,6 +9,8 @@ from sim.retrieval import relative_code
 from sim.rules.memit import memit
 from theory.claim import examine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.claim("S6.prune")
 def test_equal_collapse_points_follow_from_the_port():

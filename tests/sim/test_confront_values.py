@@ -11,6 +11,8 @@ from sim.lowrank import apply_delta
 from theory.claim import examine
 from theory.growth.value_models import ValueModel
 
+pytestmark = pytest.mark.slow
+
 FAMILY = {claim.id: claim for claim in (*values.claims(8), *pilots.claims(8))}
 
 

@@ -29,6 +29,8 @@ from theory.claim import examine
 from theory.collapse.retrieval import specificity
 from theory.command import Misuse
 
+pytestmark = pytest.mark.slow
+
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)

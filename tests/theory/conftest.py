@@ -1,4 +1,4 @@
-"""What LaTeX of ours must satisfy."""
+"""What LaTeX of ours must satisfy, and how evidence is read."""
 
 from __future__ import annotations
 
@@ -37,3 +37,14 @@ def check_latex(parse):
         parse(source)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def queries():
+    """What z3 was given at each query of a claim's evidence, positive symbols and all."""
+
+    def read(found):
+        asked = [line.split("z3 is asked for ")[1] for line in found.steps if "z3 is asked for " in line]
+        return [line.split("and not (", 1)[0].strip().rstrip(",") for line in asked]
+
+    return read

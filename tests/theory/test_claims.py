@@ -1,8 +1,10 @@
 """Every claim is decided as the account says, and its check rejects its twin."""
 
+import json
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +67,12 @@ def test_every_family_is_typeset_from_its_own_steps(family, check_latex):
         used = sum(one.prover is prover for _, evidence, _ in parts for one in evidence.proof)
         assert source.count(rf"\prover{{{prover}}}") == used
     assert r"\textbf{(rejected)}" not in source
+
+
+def test_only_the_listed_claims_ask_z3(queries):
+    """Their hypotheses are pinned in z3_hypotheses.json."""
+    listed = json.loads((Path(__file__).parent / "z3_hypotheses.json").read_text(encoding="utf-8"))
+    assert {claim.id for claim in claims() if queries(decided(claim.id)[1])} == set(listed)
 
 
 def test_ids_are_unique_and_every_family_is_tested_above():
