@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 from matplotlib.mathtext import MathTextParser
@@ -17,10 +18,11 @@ FORMULAS = re.compile(r"(?<!\\)\$((?:[^$\\]|\\.)*)\$")
 def parse():
     """Every formula, read by matplotlib's own TeX parser, which refuses double scripts and unknown commands."""
     parser = MathTextParser("path")
+    one = cache(lambda formula: parser.parse(f"${formula}$"))
 
     def read(source):
         for found in FORMULAS.findall(source):
-            parser.parse(f"${found}$")
+            one(found)
 
     return read
 

@@ -210,11 +210,16 @@ def chi_square_mean(function: Callable[[float], float], n: int, scale: float = 1
     marks = (float(law.ppf(1e-6)), float(law.median()), float(law.isf(1e-6)), top, min(scale, top))
     inner = sorted({math.log(mark) for mark in marks})
     edges = [inner[0] - 160, inner[0] - 40, inner[0] - 10, *inner]  # x^(n/2) leaves nothing below
+    constant = math.lgamma(n / 2) + n / 2 * math.log(2)
+
+    def weighted(y: float) -> float:
+        """f times the density of y = log x."""
+        return function(math.exp(y)) * math.exp(n / 2 * y - math.exp(y) / 2 - constant)
+
     parts = (
-        integrate.quad(lambda y: function(math.exp(y)) * law.pdf(math.exp(y)) * math.exp(y), low, high,
-                       epsabs=1e-300, epsrel=1e-11, limit=200)[0]
+        integrate.quad(weighted, low, high, epsabs=1e-300, epsrel=1e-11, limit=200)[0]
         for low, high in itertools.pairwise(edges)
-    )  # fmt: skip
+    )
     return float(sum(parts))
 
 
