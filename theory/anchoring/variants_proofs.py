@@ -13,6 +13,7 @@ from theory.anchoring.norm_proofs import ANCHOR, CHANGE, EXCITATION, INVERSE_S, 
 from theory.anchoring.plateaus import (
     batch_plateau,
     early_layer_rate,
+    original_norm_sq,
     plateau,
     readout_bound,
     relaxation,
@@ -229,6 +230,10 @@ def check_numbers(exponent: int) -> Evidence:
     weights = [sympy.Rational(1, 2) / 4, sympy.Rational(1, 2) / 3]
     bound = readout_bound(5.0, 3.0, 0.5, [4.0, 3.0])
     proof.agree("readout_bound after two edits", bound[1], scale + 5 / sum(weights))
+    held = start = sympy.Rational(7, 3)  # E R' = (1 − 1/n)R + (1 + c²)R_0/n, from T5.original
+    for t in (1, 2, 3):
+        held = held * sympy.Rational(4, 5) + (1 + 3**2) * start / 5
+        proof.agree(f"original_norm_sq, {t} edits, n = 5, c = 3", original_norm_sq(float(start), 3.0, 5, [t])[0], held)
     for layers in (2, 3, 7):
         share = sympy.Rational(1, layers)
         seen = scale * share**2 / (share * (2 - share))  # of the last layer, from T5.soft_plateau at η = 1/p, s = n
