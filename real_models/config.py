@@ -46,11 +46,15 @@ class EditConfig:
     """One sequential run: which model, which edits, which rule."""
 
     model: str = "world"
-    """A llama2.c checkpoint, a local folder or a hub name (GPT-2 and Llama families); "world" trains one."""
+    """A llama2.c checkpoint, a local folder or a hub name; "world" trains one."""
     data: str = "world"
-    """A CounterFact file, native or in EasyEdit's field names; "world" is the synthetic world's own facts."""
-    rule: Literal["rome", "memit", "alphaedit"] = "rome"
-    """The update rule."""
+    """A data set's JSON file; "world" is the synthetic world's own facts."""
+    data_format: Literal["counterfact", "easyedit", "zsre", "zsre_alt", "wikibigedit", "mquake"] | None = None
+    """The file's format; default: told by its fields (MultiCounterFact's are CounterFact's)."""
+    rule: str = "rome"
+    """The update rule: a name of `python -m sim rules`, or NAME:OPTION=VALUE,…"""
+    deltas: tuple[str, ...] = ()
+    """Delta transforms in order, such as rect or prune, as NAME or NAME:OPTION=VALUE,…"""
     metric: Literal["identity", "covariance"] = "identity"
     """ROME's C: the identity as in the paper's theorem, or measured on text."""
     anchor: bool = False
@@ -65,7 +69,9 @@ class EditConfig:
     values_from: Literal["current", "original"] = "current"
     """The weights on which a value is solved: the edited ones, or as NSE does the original ones."""
     edits: int = 100
-    """How many edits, one a step."""
+    """How many edits."""
+    batch: int = 1
+    """Edits a step, written together."""
     layers: tuple[int, ...] | None = None
     """The edited layers, in order; default: the one layer with the best measured single-edit efficacy."""
     layer_trials: int = 20
@@ -90,6 +96,8 @@ class EditConfig:
     """Evaluate at most this many of the edits so far, sampled with the run's seed."""
     save_every: int = 25
     """Edits between saves of the resume state."""
+    identity_every: int = 25
+    """Steps between measurements of both sides of T1's identity, each of which costs dense products with M⁻¹."""
     skip_bad: bool = False
     """Go on past malformed records, and report how many there were."""
     seed: int = 0
@@ -146,3 +154,43 @@ class KeysCommand:
     """What is read."""
     out: Path = Path("results/keys")
     """The reading's folder; its keys.safetensors holds `keys` (edits, n) and `weight` (m, n)."""
+
+
+@dataclass(frozen=True)
+class SpeedConfig:
+    """A race of the fast path against the textbook's, on random weights; defaults have GPT-2-small's shape."""
+
+    rules: tuple[Literal["memit", "alphaedit"], ...] = ("alphaedit", "memit")
+    """Which rules."""
+    edits: int = 5
+    """Timed edits a rule, after one that is not counted."""
+    width: int = 768
+    """Width of the residual stream; the MLP is four times as wide."""
+    depth: int = 12
+    """Blocks."""
+    vocabulary: int = 50257
+    """Tokens."""
+    layers: tuple[int, ...] = (3, 4, 5, 6, 7)
+    """The edited layers."""
+    prompts: int = 6
+    """Prompts a request, the bare one among them; the essence prompt comes to them."""
+    dtype: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
+    """The model's dtype; solves run in float64."""
+    device: str = "cpu"
+    """A torch device."""
+    seed: int = 0
+    """Of weights, statistics and requests."""
+    solve: Annotated[SolveConfig, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: SolveConfig(steps=20, stop_loss=0.0, learning_rate=0.1)
+    )
+    """The value solve; its prefixes are `--prompts`."""
+
+
+@dataclass(frozen=True)
+class SpeedCommand:
+    """Time an edit beside the textbook's, on random weights of a model's shape."""
+
+    race: Annotated[SpeedConfig, tyro.conf.arg(name="")] = field(default_factory=SpeedConfig)
+    """What is timed."""
+    json: Path | None = None
+    """Also write the rows there."""

@@ -3,13 +3,15 @@
 Efficacy: the share of edits whose prompt gives the new answer a lower NLL than the true one.
 Generalisation: the same over paraphrases, averaged an edit, then over edits that have any.
 Specificity: over neighbourhood prompts, the share that keeps the true answer's NLL below the new one's.
-"Exact" variants ask that every token of the wanted answer is the arg-max under teacher forcing.
+Portability: over questions whose answer follows from the edit; it has no rival answer, so only the variants below.
+"Exact" variants ask that every token of the wanted answer is the arg-max under teacher forcing, "tokens" variants count
+the share of its tokens that are (ZsRE's metric). Where a data set gives no true answer the comparisons are missing.
 NLL is the mean over an answer's tokens. A model that answers at random scores about 50 %; NaN counts as failure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +20,10 @@ from transformers import PreTrainedTokenizerBase
 
 from real_models.adapters.adapter import Adapter
 from real_models.prompts import encode, pad
+from real_models.questions import precise
 from real_models.requests import Request
+
+METRICS = ("efficacy", "generalisation", "specificity", "portability")
 
 
 class Scored(NamedTuple):
@@ -26,11 +31,16 @@ class Scored(NamedTuple):
 
     Attributes:
         nll: mean negative log-likelihood a token, in nats.
-        exact: every token of the answer is the arg-max.
+        tokens: the share of its tokens that are the arg-max.
     """
 
     nll: float
-    exact: bool
+    tokens: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether every token of the answer is the arg-max."""
+        return self.tokens == 1
 
 
 def score_answers(
@@ -54,15 +64,15 @@ def score_answers(
         chunk = ordered[start : start + batch_size]
         batch = pad([encoded[pair] for pair in chunk], adapter.device)
         with torch.no_grad():
-            logits = adapter.model(input_ids=batch.ids, use_cache=False).logits.float()
-        targets = batch.ids.roll(-1, dims=1)
-        nll = -logits.log_softmax(-1).gather(2, targets[..., None])[..., 0]
+            hidden = adapter.model.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+            log_p = precise(adapter.head(hidden[batch.answer])).log_softmax(-1)
+        targets = batch.ids.roll(-1, dims=1)[batch.answer]
+        nll = -log_p.gather(1, targets[:, None])[:, 0]
+        right = (log_p.argmax(-1) == targets) & nll.isfinite()
+        row_of, none = torch.nonzero(batch.answer)[:, 0], nll.new_zeros(len(chunk))
         counts = batch.answer.sum(dim=1)
-        mean = nll.where(batch.answer, 0).sum(dim=1) / counts
-        exact = ((logits.argmax(-1) == targets) | ~batch.answer).all(dim=1) & mean.isfinite()
-        scores.update(
-            (pair, Scored(*values)) for pair, *values in zip(chunk, mean.tolist(), exact.tolist(), strict=True)
-        )
+        nlls, shares = (none.index_add(0, row_of, part.to(nll)) / counts for part in (nll, right))
+        scores.update((pair, Scored(*two)) for pair, *two in zip(chunk, nlls.tolist(), shares.tolist(), strict=True))
     return [scores[pair] for pair in pairs]
 
 
@@ -77,37 +87,40 @@ def evaluate_edits(
         requests: the edits to evaluate.
 
     Returns:
-        For each metric its mean over edits (macro average), `_exact` its exact-match variant and `_se` the standard
-        error; NaN where no request has the probes. `score` is the harmonic mean of the three: 0 if one is 0, NaN if one
-        is missing.
+        For each metric its mean over edits (macro average) and `_se`, its standard error; `_exact` and `_tokens`, its
+        variants; NaN where no request has the probes or the answers. `score` is the harmonic mean of efficacy,
+        generalisation and specificity: 0 if one is 0, NaN if one is missing.
     """
-    wanted: list[tuple[str, str]] = []
-    other: list[tuple[str, str]] = []
-    groups: list[tuple[int, str]] = []
+    asked: list[tuple[int, str, str, str, str | None]] = []
     for index, request in enumerate(requests):
         new, true = request.target_new, request.target_true
-        asks = [("efficacy", request.prompt, new, true)]
-        asks += [("generalisation", prompt, new, true) for prompt in request.paraphrases]
-        asks += [("specificity", probe.prompt, probe.answer, new) for probe in request.neighborhood]
-        for metric, prompt, right, wrong in asks:
-            groups.append((index, metric))
-            wanted.append((prompt, right))
-            other.append((prompt, wrong))
-    scores = score_answers(adapter, tokenizer, wanted + other)
-    rights, wrongs = scores[: len(wanted)], scores[len(wanted) :]
+        asked.append((index, "efficacy", request.prompt, new, true))
+        asked += [(index, "generalisation", prompt, new, true) for prompt in request.paraphrases]
+        rival = None if true is None else new
+        asked += [(index, "specificity", probe.prompt, probe.answer, rival) for probe in request.neighborhood]
+        asked += [(index, "portability", probe.prompt, probe.answer, None) for probe in request.hops]
+    pairs = [(prompt, right) for _, _, prompt, right, _ in asked]
+    pairs += [(prompt, wrong) for _, _, prompt, _, wrong in asked if wrong is not None]
+    scores = iter(score_answers(adapter, tokenizer, pairs))
+    rights = [next(scores) for _ in asked]
+    wrongs = [None if one[-1] is None else next(scores) for one in asked]
     result: dict[str, float | int] = {"evaluated": len(requests)}
-    for metric in ("efficacy", "generalisation", "specificity"):
-        chosen = [i for i, (_, name) in enumerate(groups) if name == metric]
-        owners = [groups[i][0] for i in chosen]
-        preferred = _macro(owners, [rights[i].nll < wrongs[i].nll for i in chosen])
-        result[metric], result[f"{metric}_se"] = _mean_and_error(preferred)
-        result[f"{metric}_exact"], _ = _mean_and_error(_macro(owners, [rights[i].exact for i in chosen]))
-    three = np.array([result["efficacy"], result["generalisation"], result["specificity"]])
+    for metric in METRICS:
+        chosen = [i for i, one in enumerate(asked) if one[1] == metric]
+        compared = [(i, wrong) for i in chosen if (wrong := wrongs[i]) is not None]
+        owners = [asked[i][0] for i in chosen]
+        if metric != "portability":
+            preferred = _macro([asked[i][0] for i, _ in compared], [rights[i].nll < wrong.nll for i, wrong in compared])
+            result[metric], result[f"{metric}_se"] = _mean_and_error(preferred)
+        for variant in ("exact", "tokens"):
+            shares = _macro(owners, [getattr(rights[i], variant) for i in chosen])
+            result[f"{metric}_{variant}"], _ = _mean_and_error(shares)
+    three = np.array([result[metric] for metric in METRICS[:3]])
     result["score"] = 0.0 if (three == 0).any() else float(3 / np.sum(1 / three))
     return result
 
 
-def _macro(owners: Sequence[int], hits: Sequence[bool]) -> np.ndarray:
+def _macro(owners: Sequence[int], hits: Sequence[float | bool]) -> np.ndarray:
     """The mean of `hits` within each owner, in percent."""
     labels, inverse = np.unique(np.asarray(owners, dtype=int), return_inverse=True)
     sums = np.bincount(inverse, weights=np.asarray(hits, dtype=float), minlength=len(labels))
@@ -119,41 +132,3 @@ def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     error = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else float("nan")
     return float(values.mean()), float(error)
-
-
-def perplexity(
-    adapter: Adapter, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], context: int = 128, batch_size: int = 32
-) -> float:
-    """exp(mean NLL a token) over texts, cut into windows of at most `context` tokens.
-
-    Args:
-        adapter: the model.
-        tokenizer: its tokenizer.
-        texts: held-out documents.
-        context: tokens a window; the first token of a window is not scored.
-        batch_size: windows a forward pass.
-
-    Returns:
-        The perplexity; infinity where the model's losses are not finite.
-    """
-    limit = min(context, getattr(adapter.model.config, "max_position_embeddings", context))
-    windows = [
-        torch.tensor(ids[start : start + limit])
-        for ids in (tokenizer(text)["input_ids"] for text in texts)
-        for start in range(0, len(ids) - 1, limit)
-        if len(ids[start : start + limit]) > 1
-    ]
-    windows.sort(key=len)
-    total, count = 0.0, 0
-    for start in range(0, len(windows), batch_size):
-        chunk = windows[start : start + batch_size]
-        ids = torch.nn.utils.rnn.pad_sequence(chunk, batch_first=True).to(adapter.device)
-        lengths = torch.tensor([len(window) for window in chunk], device=ids.device)
-        with torch.no_grad():
-            log_p = adapter.model(input_ids=ids, use_cache=False).logits[:, :-1].float().log_softmax(-1)
-        nll = -log_p.gather(2, ids[:, 1:, None])[..., 0]
-        scored = torch.arange(nll.shape[1], device=ids.device) < (lengths - 1)[:, None]
-        total += nll.where(scored, 0).double().sum().item()
-        count += int(scored.sum())
-    mean = total / count if count else float("nan")
-    return float(np.exp(mean)) if np.isfinite(mean) and mean < 700 else float("inf")

@@ -36,7 +36,7 @@ def stream_keys(bench: Bench, layer: int, track: Track) -> Float[Tensor, "e n"]:
     parts = []
     for start in track(range(0, len(bench.stream), BATCH), f"batches of {BATCH} keys"):
         prompts = [fill(one.template, one.subject) for one in bench.stream[start : start + BATCH]]
-        batch = pad([encode(tokenizer, prompt, subject=span) for prompt, span in prompts], adapter.device)
+        batch = pad([encode(tokenizer, prompt, subject=span).cut() for prompt, span in prompts], adapter.device)
         traced = trace(adapter, batch.ids, layer)
         rows = torch.arange(len(prompts), device=traced.keys.device)
         parts.append(traced.keys[rows, batch.subject_last].double().cpu())

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from real_models.bench import Bench, Track, make_editors
+from real_models.bench import Bench, Track
+from real_models.editors import make_editors
 from real_models.evaluate import evaluate_edits
 from real_models.requests import Request
 from real_models.sequence import Row, edit_once
@@ -47,7 +48,7 @@ def single_edits(bench: Bench, trials: Sequence[Request], layers: Iterable[int],
     for layer, request in track(pairs, "layers"):
         unedited = evaluate_edits(bench.adapter, bench.editable.tokenizer, (request,))
         before = bench.adapter.weight(layer).clone()
-        edit_once(bench.editable, request, make_editors(single, (layer,), {}), config.solve)
+        edit_once(bench.editable, (request,), make_editors(single, (layer,), {}), config.solve, identity=False)
         measured = evaluate_edits(bench.adapter, bench.editable.tokenizer, (request,))
         bench.adapter.write(layer, before)
         rows.append({"layer": layer, "case_id": request.case_id, **measured, "efficacy_before": unedited["efficacy"]})

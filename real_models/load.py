@@ -20,7 +20,11 @@ from transformers import (
 from real_models.llama2c import is_llama2c, load_llama2c
 from theory.command import Misuse
 
-FAMILIES = ("gpt2", "llama")  # transformers' model types that real_models/adapters can orient
+FAMILIES = (
+    *("gpt2", "gptj", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "phi3"),
+    *("gemma2", "gemma3_text"),
+)
+"""Transformers' model types that real_models/adapters can orient."""
 
 # what transformers raises for a folder or a name that it cannot make a config, a model or a tokenizer of; the second
 # line is how a wrong field of config.json or tokenizer.json comes through
@@ -36,8 +40,8 @@ def load_model(
     """Load a causal language model to edit, with its tokenizer.
 
     Args:
-        name_or_path: a llama2.c v0 checkpoint or its folder, a local folder of transformers' GPT-2 or Llama family
-            with safetensors weights, or such a model's name on the hub.
+        name_or_path: a llama2.c v0 checkpoint or its folder, a local folder of one of transformers' families
+            in `FAMILIES` with safetensors weights, or such a model's name on the hub.
         dtype: the dtype of the weights.
         device: where the model shall stand.
 

@@ -26,6 +26,10 @@ class Encoded(NamedTuple):
     subject_last: int
     answer_start: int
 
+    def cut(self) -> Encoded:
+        """The tokens up to the subject's last one, which none behind it can change."""
+        return Encoded(self.ids[: self.subject_last + 1], self.subject_last, self.subject_last + 1)
+
 
 class Batch(NamedTuple):
     """Encoded prompts, padded on the right.
@@ -40,6 +44,22 @@ class Batch(NamedTuple):
 
     ids: Int[Tensor, "b t"]
     subject_last: Int[Tensor, " b"]
+    answer: Bool[Tensor, "b t"]
+
+
+class Aligned(NamedTuple):
+    """Encoded prompts, padded on both sides so that all subjects end in one column.
+
+    Attributes:
+        ids: (b, t) token ids.
+        left: (b,) how many columns on the left are padding.
+        start: the column of the subjects' last tokens.
+        answer: (b, t) true where the *next* token belongs to the answer.
+    """
+
+    ids: Int[Tensor, "b t"]
+    left: Int[Tensor, " b"]
+    start: int
     answer: Bool[Tensor, "b t"]
 
 
@@ -94,3 +114,17 @@ def pad(encoded: Sequence[Encoded], device: torch.device) -> Batch:
         answer[row, one.answer_start - 1 : len(one.ids) - 1] = True
     last = torch.tensor([one.subject_last for one in encoded])
     return Batch(ids.to(device), last.to(device), answer.to(device))
+
+
+def align(encoded: Sequence[Encoded], device: torch.device) -> Aligned:
+    """Stack encoded prompts with their subjects' last tokens in one column, padded with token 0."""
+    start = max(one.subject_last for one in encoded)
+    left = torch.tensor([start - one.subject_last for one in encoded])
+    width = max(start - one.subject_last + len(one.ids) for one in encoded)
+    ids = torch.zeros(len(encoded), width, dtype=torch.long)
+    answer = torch.zeros(len(encoded), width, dtype=torch.bool)
+    for row, one in enumerate(encoded):
+        shift = start - one.subject_last
+        ids[row, shift : shift + len(one.ids)] = torch.tensor(one.ids)
+        answer[row, shift + one.answer_start - 1 : shift + len(one.ids) - 1] = True
+    return Aligned(ids.to(device), left.to(device), start, answer.to(device))

@@ -27,18 +27,20 @@ class Request:
         template: the prompt with `{}` where the subject stands.
         subject: the subject's name.
         target_new: the answer to write, without leading space.
-        target_true: the answer before the edit.
+        target_true: the answer before the edit; None where the data set does not say.
         paraphrases: other prompts for the same fact (generalisation).
         neighborhood: prompts of other subjects that must keep their answers (specificity).
+        hops: questions whose answer follows from the edit and from what the model knows (portability).
     """
 
     case_id: int
     template: str
     subject: str
     target_new: str
-    target_true: str
+    target_true: str | None
     paraphrases: tuple[str, ...] = ()
     neighborhood: tuple[Probe, ...] = ()
+    hops: tuple[Probe, ...] = ()
 
     @property
     def prompt(self) -> str:

@@ -13,9 +13,11 @@ from typing import Any
 
 from torch import Tensor
 
-from real_models.bench import Bench, Track, describe, make_editors, measure_anchors, set_up
+from real_models.ability import Reading, read_held_out
+from real_models.bench import Bench, Track, measure_anchors, set_up
 from real_models.config import EditConfig
-from real_models.evaluate import evaluate_edits, perplexity
+from real_models.editors import describe, make_editors
+from real_models.evaluate import evaluate_edits
 from real_models.layers import best_layer, by_layer, single_edits
 from real_models.sequence import Layered, Row, edit_once
 from sim.results import claim_folder, finish, load_state, read_json, release_folder, save_state
@@ -63,23 +65,29 @@ def run_edits(config: EditConfig, out: Path, track: Track) -> dict[str, Any]:
         return read_json(out / "summary.json")
     start = time.monotonic()
     try:
-        progress = restore(bench, out, track)
+        unedited = read_held_out(bench.adapter, bench.editable.tokenizer, bench.held_out)
+        progress = restore(bench, out, track, unedited)
     except Misuse:
         if not known:
             release_folder(out)
         raise
     status = "finished"
     with interruption() as interrupted:
-        for request in track(bench.stream[progress.step :], f"edits from {progress.step}"):
-            rows, progress.layered, finite = edit_once(bench.editable, request, progress.layered, config.solve)
-            progress.rows.extend({"step": progress.step, **row} for row in rows)
-            progress.step += 1
+        starts = range(progress.step, config.edits, config.batch)
+        for begun in track(starts, f"edits from {progress.step}, {config.batch} a step"):
+            requests = bench.stream[begun : begun + config.batch]
+            identity = begun // config.batch % config.identity_every == 0
+            rows, progress.layered, finite = edit_once(
+                bench.editable, requests, progress.layered, config.solve, identity=identity
+            )
+            progress.rows.extend({"step": begun, **row} for row in rows)
+            progress.step += len(requests)
             if not finite:
                 status = f"stopped: a number was not finite at edit {progress.step}"
                 break
-            if progress.step % config.checkpoint_every == 0 or progress.step == config.edits:
-                progress.checkpoints.append(checkpoint(bench, progress))
-            if interrupted or progress.step % config.save_every == 0:
+            if passed(config.checkpoint_every, begun, progress.step) or progress.step == config.edits:
+                progress.checkpoints.append(checkpoint(bench, progress, unedited))
+            if interrupted or passed(config.save_every, begun, progress.step):
                 save(bench, progress, out)
             if interrupted:
                 raise KeyboardInterrupt
@@ -101,11 +109,20 @@ def run_edits(config: EditConfig, out: Path, track: Track) -> dict[str, Any]:
     return summary
 
 
-def restore(bench: Bench, out: Path, track: Track) -> Progress:
+def passed(every: int, before: int, after: int) -> bool:
+    """Whether a multiple of `every` lies above `before` and at or below `after`.
+
+    >>> passed(50, 48, 50), passed(50, 50, 52)
+    (True, False)
+    """
+    return before // every < after // every
+
+
+def restore(bench: Bench, out: Path, track: Track, unedited: Reading) -> Progress:
     """The saved progress put back into the model, or a fresh start with what must be measured unedited."""
     saved = load_state(out)
     if saved is None:
-        return begin(bench, out, track)
+        return begin(bench, out, track, unedited)
     tensors, facts, tables = saved
     measured = facts["measured"]
     layered = make_editors(bench, measured["layers"], {int(layer): a for layer, a in measured["anchors"].items()})
@@ -115,7 +132,7 @@ def restore(bench: Bench, out: Path, track: Track) -> Progress:
     return Progress(facts["step"], tables["rows"], tables["checkpoints"], layered._replace(states=states), measured)
 
 
-def begin(bench: Bench, out: Path, track: Track) -> Progress:
+def begin(bench: Bench, out: Path, track: Track, unedited: Reading) -> Progress:
     """Choose the layers, measure the anchor, evaluate the unedited model, and save all that as step 0."""
     facts: dict[str, Any] = {}
     if bench.config.layers is None:
@@ -138,12 +155,12 @@ def begin(bench: Bench, out: Path, track: Track) -> Progress:
     }
     layered = make_editors(bench, layers, {layer: anchor.norm for layer, anchor in anchors.items()})
     progress = Progress(0, [], [], layered, facts)
-    progress.checkpoints.append(checkpoint(bench, progress))
+    progress.checkpoints.append(checkpoint(bench, progress, unedited))
     save(bench, progress, out)
     return progress
 
 
-def checkpoint(bench: Bench, progress: Progress) -> Row:
+def checkpoint(bench: Bench, progress: Progress, unedited: Reading) -> Row:
     """Evaluate the edits made so far, or the whole stream's requests before any edit.
 
     At step 0 efficacy is the unedited model's rate of preferring the new answer, and specificity its own accuracy
@@ -155,7 +172,9 @@ def checkpoint(bench: Bench, progress: Progress) -> Row:
         done = tuple(Random(f"{bench.config.seed}/{progress.step}").sample(list(done), limit))
     adapter, tokenizer = bench.adapter, bench.editable.tokenizer
     row = {"step": progress.step, **evaluate_edits(adapter, tokenizer, done)}
-    row["perplexity"] = perplexity(adapter, tokenizer, bench.held_out) if bench.held_out else float("nan")
+    reading = read_held_out(adapter, tokenizer, bench.held_out)
+    row["perplexity"], row["perplexity_ratio"] = reading.perplexity, reading.perplexity / unedited.perplexity
+    row["agreement"] = reading.agreement(unedited)
     row["weight_norm"] = float(adapter.weight(progress.facts["layers"][-1]).double().norm())
     return row
 

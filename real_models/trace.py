@@ -1,9 +1,9 @@
-"""One forward pass with its inner vectors kept: keys, read-outs, the residual stream, and the way on from there."""
+"""A forward pass as far as a layer, with its inner vectors kept: keys, read-outs and the residual stream."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -20,17 +20,19 @@ class Trace(NamedTuple):
         keys: (b, t, n) inputs k of the layer's projection.
         outputs: (b, t, m) its outputs Wk + b.
         hidden: (b, t, d) the layer's output, the residual stream.
-        calls: how each later block was called, to run them again from another hidden state.
     """
 
     keys: Float[Tensor, "b t n"]
     outputs: Float[Tensor, "b t m"]
     hidden: Float[Tensor, "b t d"]
-    calls: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...]
+
+
+class Reached(Exception):
+    """The last layer that was asked for has run: the rest of the model need not."""
 
 
 def trace(adapter: Adapter, ids: Int[Tensor, "b t"], layer: int) -> Trace:
-    """Run the model on token ids and keep what happens at a layer.
+    """Run the model on token ids as far as a layer and keep what happens there.
 
     Args:
         adapter: the model.
@@ -40,51 +42,45 @@ def trace(adapter: Adapter, ids: Int[Tensor, "b t"], layer: int) -> Trace:
     Returns:
         The trace; nothing in it carries gradients.
     """
-    kept: dict[str, Tensor] = {}
-    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    (traced,) = traces(adapter, ids, (layer,))
+    return traced
 
-    def at_projection(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        kept["keys"], kept["outputs"] = args[0].detach(), output.detach()
 
-    def at_block(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        kept["hidden"] = stream(output).detach()
+def traces(adapter: Adapter, ids: Int[Tensor, "b t"], layers: Sequence[int]) -> list[Trace]:
+    """The traces of several layers from one forward pass, which ends with the last of them."""
 
-    def before_later(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        calls.append((args, kwargs))
+    def enough(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        raise Reached
 
-    with (
-        hooks(
-            lambda: adapter.projections[layer].register_forward_hook(at_projection),
-            lambda: adapter.blocks[layer].register_forward_hook(at_block),
-            *(
-                lambda block=block: block.register_forward_pre_hook(before_later, with_kwargs=True)
-                for block in adapter.blocks[layer + 1 :]
-            ),
-        ),
-        torch.no_grad(),
+    last = adapter.blocks[max(layers)]
+    ending = hooks(lambda: last.register_forward_hook(enough))
+    with kept(adapter, layers) as vectors, ending, torch.no_grad(), suppress(Reached):
+        adapter.model.base_model(input_ids=ids, use_cache=False)
+    return [Trace(*(vectors[layer, name] for name in Trace._fields)) for layer in layers]
+
+
+@contextmanager
+def kept(adapter: Adapter, layers: Sequence[int]) -> Iterator[dict[tuple[int, str], Tensor]]:
+    """What passes through these layers while the context lasts, by layer and the names of `Trace`."""
+    vectors: dict[tuple[int, str], Tensor] = {}
+
+    def at_projection(layer: int) -> Callable[..., None]:
+        def keep(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+            vectors[layer, "keys"], vectors[layer, "outputs"] = args[0].detach(), output.detach()
+
+        return keep
+
+    def at_block(layer: int) -> Callable[..., None]:
+        def keep(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            vectors[layer, "hidden"] = stream(output).detach()
+
+        return keep
+
+    with hooks(
+        *(lambda i=i: adapter.projections[i].register_forward_hook(at_projection(i)) for i in layers),
+        *(lambda i=i: adapter.blocks[i].register_forward_hook(at_block(i)) for i in layers),
     ):
-        adapter.model(input_ids=ids, use_cache=False)
-    return Trace(kept["keys"], kept["outputs"], kept["hidden"], tuple(calls))
-
-
-def resume_from(adapter: Adapter, traced: Trace, hidden: Float[Tensor, "b t d"], layer: int) -> Float[Tensor, "b t d"]:
-    """Run the blocks after a layer from a given hidden state, and the last norm.
-
-    Args:
-        adapter: the model.
-        traced: a trace of the same tokens at the same layer.
-        hidden: (b, t, d) what the layer shall have put out.
-        layer: the layer.
-
-    Returns:
-        (b, t, d) normed hidden states, ready for `adapter.head`.
-    """
-    for block, (args, kwargs) in zip(adapter.blocks[layer + 1 :], traced.calls, strict=True):
-        if args:
-            hidden = stream(block(hidden, *args[1:], **kwargs))
-        else:
-            hidden = stream(block(**{**kwargs, "hidden_states": hidden}))
-    return adapter.norm(hidden)
+        yield vectors
 
 
 def stream(output: Any) -> Tensor:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.catalogue import DELTAS, RULES, VALUES, Part
-from sim.editor import Editor, chain, editor
+from sim.editor import Edit, Editor, Transform, chain, editor
 from sim.settings import MakeEditor, Setting
 from theory.command import Misuse, told
 
@@ -97,6 +97,26 @@ def chosen_transforms(text: str) -> tuple[list[Maker], list[Maker]]:
         part, options = _chosen(word, {**VALUES, **DELTAS}, "transform")
         kinds[kind].append(partial(_made, part, options))
     return kinds
+
+
+def chosen_rule(text: str) -> tuple[Maker, Transform[Edit] | None]:
+    """A rule of the catalogue from "name" or "name:option=value,…".
+
+    Args:
+        text: the rule.
+
+    Returns:
+        setting -> solver, and the value transform that belongs to the rule.
+
+    Raises:
+        Misuse: a name or an option that does not exist.
+
+    >>> from sim.settings import BASE
+    >>> chosen_rule("memit:weighting=8")[0](BASE).form.batches
+    True
+    """
+    part, options = _chosen(text, RULES, "rule")
+    return partial(_made, part, options), part.values() if part.values else None
 
 
 def origin(rule: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,8 @@ class Adapter:
         projections: the MLPs' output projections, one a block; the edited weights.
         norm: the norm before the head.
         head: hidden states (..., d) -> logits (..., vocabulary).
+        after: what each projection's output goes through before the residual stream takes it; empty where it is added
+            as it is. Where there is such a norm, δ is added to the projection's output, else to the stream.
     """
 
     model: PreTrainedModel
@@ -31,6 +34,7 @@ class Adapter:
     projections: tuple[nn.Module, ...]
     norm: nn.Module
     head: Callable[[Tensor], Tensor]
+    after: tuple[nn.Module, ...] = ()
 
     def weight(self, layer: int) -> Float[Tensor, "m n"]:
         """W of a layer as a (d_out, d_in) view of the module's storage, turned by the module's class."""
@@ -67,22 +71,32 @@ def oriented(module: nn.Module) -> Float[Tensor, "m n"]:
     raise Misuse(f"a projection of class {type(module).__name__} has no known orientation; write an adapter for it")
 
 
+FAMILIES = {
+    "GPT2LMHeadModel": "gpt2.gpt2",
+    "GPTJForCausalLM": "gptj.gptj",
+    "GPTNeoXForCausalLM": "gpt_neox.gpt_neox",
+    "LlamaForCausalLM": "llama.llama",
+    "MistralForCausalLM": "llama.llama",
+    "Qwen2ForCausalLM": "llama.llama",
+    "Qwen3ForCausalLM": "llama.llama",
+    "Phi3ForCausalLM": "llama.llama",
+    "Gemma2ForCausalLM": "gemma.gemma",
+    "Gemma3ForCausalLM": "gemma.gemma",
+}
+"""A model's class -> the adapter's file and function in this room."""
+
+
 def adapter_for(model: PreTrainedModel) -> Adapter:
     """The adapter of a model's family, chosen by the model's class.
 
     Raises:
         Misuse: no adapter knows this class.
     """
-    from transformers import GPT2LMHeadModel, LlamaForCausalLM
-
-    from real_models.adapters.gpt2 import gpt2
-    from real_models.adapters.llama import llama
-
-    if isinstance(model, GPT2LMHeadModel):
-        return gpt2(model)
-    if isinstance(model, LlamaForCausalLM):
-        return llama(model)
-    raise Misuse(
-        f"no adapter for {type(model).__name__}; the families are GPT2LMHeadModel and LlamaForCausalLM. "
-        "An adapter names the blocks, the MLP output projections, the last norm and the head"
-    )
+    name = FAMILIES.get(type(model).__name__)
+    if name is None:
+        raise Misuse(
+            f"no adapter for {type(model).__name__}; the families are {', '.join(FAMILIES)}. For another, make an "
+            "Adapter of the model, its blocks, their MLPs' output projections, the last norm and the head"
+        )
+    file, function = name.split(".")
+    return getattr(import_module(f"real_models.adapters.{file}"), function)(model)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -13,17 +15,35 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
+    GPTJConfig,
+    GPTJForCausalLM,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
 )
 from transformers.utils import logging
 
 from real_models.adapters.adapter import adapter_for
 from real_models.config import SolveConfig
-from real_models.values import Editable, sample_prefixes
+from real_models.prefixes import sample_prefixes
+from real_models.values import Editable
 
 WORDS = ("the", "home", "of", "is", "a", ".", *(f"s{i}" for i in range(40)), *(f"o{i}" for i in range(10)))
 
@@ -52,7 +72,7 @@ def _records(count: int) -> list[dict]:
     ]
 
 
-def _save(folder: Path, model: GPT2LMHeadModel | LlamaForCausalLM) -> None:
+def _save(folder: Path, model: PreTrainedModel) -> None:
     vocabulary = {word: i for i, word in enumerate(("<unk>", "<s>", *WORDS))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -60,32 +80,49 @@ def _save(folder: Path, model: GPT2LMHeadModel | LlamaForCausalLM) -> None:
     model.save_pretrained(folder)
 
 
-def _model(family: str) -> GPT2LMHeadModel | LlamaForCausalLM:
-    size = len(WORDS) + 2
+LLAMA = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+GEMMA = LLAMA | {"head_dim": 4, "query_pre_attn_scalar": 4, "sliding_window": 32}
+FAMILIES = {
+    "gpt2": (GPT2LMHeadModel, GPT2Config, {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_inner": 24}),
+    "gptj": (GPTJForCausalLM, GPTJConfig, {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_inner": 24, "rotary_dim": 4}),
+    "gpt_neox": (
+        *(GPTNeoXForCausalLM, GPTNeoXConfig),
+        {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2},
+    ),
+    "llama": (LlamaForCausalLM, LlamaConfig, LLAMA),
+    "mistral": (MistralForCausalLM, MistralConfig, LLAMA | {"sliding_window": 32}),
+    "qwen2": (Qwen2ForCausalLM, Qwen2Config, LLAMA),
+    "qwen3": (Qwen3ForCausalLM, Qwen3Config, LLAMA | {"head_dim": 4}),
+    "phi3": (Phi3ForCausalLM, Phi3Config, LLAMA | {"pad_token_id": 0}),
+    "gemma2": (Gemma2ForCausalLM, Gemma2Config, GEMMA),
+    "gemma3_text": (
+        Gemma3ForCausalLM,
+        Gemma3TextConfig,
+        GEMMA | {"layer_types": ["sliding_attention"] * 2 + ["full_attention"]},
+    ),
+}
+
+
+def _model(family: str, vocabulary: int = len(WORDS) + 4, context: int = 64) -> PreTrainedModel:
+    """A random model of a family, its biases and the factors of its norms drawn too, so that none is trivial."""
+    kind, config, sizes = FAMILIES[family]
+    common = {"vocab_size": vocabulary, "initializer_range": 0.4, "bos_token_id": 1, "eos_token_id": 1}
+    length = {"n_positions" if family in ("gpt2", "gptj") else "max_position_embeddings": context}
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        if family == "gpt2":
-            sizes = {"n_positions": 64, "n_embd": 16, "n_layer": 3, "n_head": 2, "n_inner": 24}
-            special = {"bos_token_id": 1, "eos_token_id": 1}
-            config = GPT2Config(vocab_size=size, initializer_range=0.4, **sizes, **special)
-            model = GPT2LMHeadModel(config)
-            for block in model.transformer.h:
-                torch.nn.init.normal_(block.mlp.c_proj.bias)
-            return model
-        return LlamaForCausalLM(
-            LlamaConfig(
-                vocab_size=size,
-                hidden_size=16,
-                intermediate_size=24,
-                num_hidden_layers=3,
-                num_attention_heads=4,
-                num_key_value_heads=2,
-                max_position_embeddings=64,
-                initializer_range=0.4,
-                bos_token_id=1,
-                eos_token_id=1,
-            )
-        )
+        model = kind(config(**common, **length, **sizes))
+        for name, weight in model.named_parameters():
+            if name.endswith("bias"):
+                torch.nn.init.normal_(weight, std=0.3)
+            elif "norm" in name or ".ln_" in name:
+                torch.nn.init.normal_(weight, mean=float(weight.detach().mean()), std=0.3)
+    return model
 
 
 def _make(folder: Path, family: str) -> Tiny:
@@ -97,10 +134,28 @@ def _make(folder: Path, family: str) -> Tiny:
     return Tiny(folder / "model", folder / "data.json", folder / "text.json")
 
 
+@pytest.fixture(scope="session", params=sorted(FAMILIES))
+def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Tiny]:
+    """Every family in turn, with its model type."""
+    return request.param, _make(tmp_path_factory.mktemp(request.param), request.param)
+
+
 @pytest.fixture(scope="session", params=["gpt2", "llama"])
 def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """Both families in turn."""
+    """Two families in turn: Conv1D with bias, and Linear without."""
     return _make(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(params=sorted(FAMILIES))
+def family_model(request: pytest.FixtureRequest) -> Callable[[int], PreTrainedModel]:
+    """Every family in turn: a random model with so large a vocabulary, for real tokenizers."""
+    return lambda vocabulary: _model(request.param, vocabulary, 256).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def tiny_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Tiny]:
+    """One family by its model type, made when first asked for."""
+    return cache(lambda family: _make(tmp_path_factory.mktemp(family), family))
 
 
 @pytest.fixture(scope="session")

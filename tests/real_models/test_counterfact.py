@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from real_models.datasets.counterfact import Loaded, open_template, read_counterfact
+from real_models.datasets.formats import read_requests
+from real_models.datasets.records import Loaded, open_template
 from real_models.requests import Probe, Request
 from theory.command import Misuse
 
@@ -88,7 +89,7 @@ def changed(record, field, value):
 
 @pytest.mark.parametrize(("record", "request_"), [(NATIVE, AS_NATIVE), (EASYEDIT, AS_EASYEDIT)])
 def test_each_format_is_recognised_and_read(write, record, request_):
-    assert read_counterfact(write([record])) == Loaded((request_,), 0, ())
+    assert read_requests(write([record])) == Loaded((request_,), 0, ())
     assert request_.prompt == "Paris is the capital of"
 
 
@@ -104,13 +105,13 @@ def test_each_format_is_recognised_and_read(write, record, request_):
     ],
 )
 def test_a_probe_that_is_missing_stays_missing(write, record, field, value, attribute):
-    (request,) = read_counterfact(write([changed(record, field, value)])).requests
+    (request,) = read_requests(write([changed(record, field, value)])).requests
     assert getattr(request, attribute) == ()
 
 
 def test_easyedit_locality_is_missing_as_a_whole(write):
     record = changed(changed(EASYEDIT, "locality_prompt", GONE), "locality_ground_truth", GONE)
-    assert read_counterfact(write([record])).requests[0].neighborhood == ()
+    assert read_requests(write([record])).requests[0].neighborhood == ()
 
 
 @pytest.mark.parametrize(
@@ -153,9 +154,9 @@ def test_easyedit_locality_is_missing_as_a_whole(write):
 def test_a_malformed_record_is_named_and_can_be_skipped(write, record, field, value, says):
     path = write([changed(record, "case_id", 1), changed(record, field, value), changed(record, "case_id", 9)])
     with pytest.raises(Misuse, match=f"^{path}: record 1: .*{says}.*; mend the record or .*--skip-bad$") as caught:
-        read_counterfact(path)
+        read_requests(path)
     assert "\n" not in str(caught.value)
-    loaded = read_counterfact(path, skip_bad=True)
+    loaded = read_requests(path, skip_bad=True)
     assert [request.case_id for request in loaded.requests] == [1, 9]
     assert loaded.skipped == len(loaded.reasons) == 1
     assert loaded.reasons[0] == str(caught.value).split("; mend")[0]
@@ -165,15 +166,15 @@ def test_a_malformed_record_is_named_and_can_be_skipped(write, record, field, va
 def test_a_record_that_is_no_object_is_named(write, record):
     path = write([NATIVE, record])
     with pytest.raises(Misuse, match=r"record 1: field "):
-        read_counterfact(path)
-    assert read_counterfact(path, skip_bad=True).skipped == 1
+        read_requests(path)
+    assert read_requests(path, skip_bad=True).skipped == 1
 
 
 def test_a_case_id_may_come_once(write):
     path = write([NATIVE, changed(NATIVE, "case_id", 8), NATIVE])
     with pytest.raises(Misuse, match=r"record 2: field case_id: 7 is that of record 0 too"):
-        read_counterfact(path)
-    loaded = read_counterfact(path, skip_bad=True)
+        read_requests(path)
+    loaded = read_requests(path, skip_bad=True)
     assert ([request.case_id for request in loaded.requests], loaded.skipped) == ([7, 8], 1)
 
 
@@ -181,16 +182,16 @@ def test_a_file_has_one_format(write):
     with pytest.raises(
         Misuse, match=r"record 1: field case_id is missing|record 1: field requested_rewrite is missing"
     ):
-        read_counterfact(write([NATIVE, EASYEDIT]))
+        read_requests(write([NATIVE, EASYEDIT]))
 
 
 def test_the_limit_counts_sound_records(write):
     path = write([3, NATIVE, 4, changed(NATIVE, "case_id", 8), 5])
-    loaded = read_counterfact(path, skip_bad=True, limit=2)
+    loaded = read_requests(path, skip_bad=True, limit=2)
     assert ([request.case_id for request in loaded.requests], loaded.skipped) == ([7, 8], 2)
-    assert read_counterfact(write([NATIVE, 3]), limit=1).requests == (AS_NATIVE,)
+    assert read_requests(write([NATIVE, 3]), limit=1).requests == (AS_NATIVE,)
     with pytest.raises(Misuse, match="limit 0 leaves no record"):
-        read_counterfact(path, limit=0)
+        read_requests(path, limit=0)
 
 
 @pytest.mark.parametrize(
@@ -203,28 +204,28 @@ def test_the_limit_counts_sound_records(write):
         (b"{}", "holds a JSON dict, not a list"),
         (b"3", "holds a JSON int, not a list"),
         (b"[]", "holds an empty list"),
-        (b"[3, {}]", "none of its 2 records has requested_rewrite"),
+        (b"[3, {}]", "none of its 2 records has the fields of a known format: mquake"),
     ],
 )
 @pytest.mark.parametrize("skip_bad", [False, True])
 def test_a_file_that_is_no_list_of_records_is_refused(tmp_path, content, says, skip_bad):
     path = tmp_path / "facts.json"
     path.write_bytes(content)
-    with pytest.raises(Misuse, match=f"^{path}:? {says}.*; pass a CounterFact") as caught:
-        read_counterfact(path, skip_bad=skip_bad)
+    with pytest.raises(Misuse, match=f"^{path}:? {says}.*;") as caught:
+        read_requests(path, skip_bad=skip_bad)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_refused(tmp_path):
     for path in (tmp_path / "gone.json", tmp_path):
-        with pytest.raises(Misuse, match=f"^{path} is not a file; pass a CounterFact"):
-            read_counterfact(path)
+        with pytest.raises(Misuse, match=f"^{path} is not a file; pass a data set's JSON"):
+            read_requests(path)
 
 
 def test_a_file_without_a_sound_record_is_refused(write):
     path = write([changed(NATIVE, "case_id", "x"), 3])
     with pytest.raises(Misuse, match=r"has no sound record among 2 \(the first: .*record 0: field case_id: 'x'"):
-        read_counterfact(path, skip_bad=True)
+        read_requests(path, skip_bad=True)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +252,7 @@ def test_the_last_occurrence_that_is_a_word_opens_the_template(prompt, subject, 
 )
 def test_the_real_files_are_sound(file, count, paraphrases, neighborhood):
     path = Path(DATA) / "counterfact" / file
-    loaded = read_counterfact(path)
+    loaded = read_requests(path)
     assert (len(loaded.requests), loaded.skipped) == (count, 0)
     records = json.loads(path.read_text(encoding="utf-8"))
     for request, record in zip(loaded.requests, records, strict=True):
@@ -263,9 +264,9 @@ def test_the_real_files_are_sound(file, count, paraphrases, neighborhood):
 @needs_data
 def test_the_two_formats_agree_on_the_facts_they_share():
     folder = Path(DATA) / "counterfact"
-    ours = read_counterfact(folder / "counterfact_easyedit_21919.json").requests
+    ours = read_requests(folder / "counterfact_easyedit_21919.json").requests
     known = {request.case_id: request for request in ours}
-    for request in read_counterfact(folder / "counterfact_native_500.json").requests:
+    for request in read_requests(folder / "counterfact_native_500.json").requests:
         other = known[request.case_id]
         assert (request.template, request.subject) == (other.template, other.subject)
         assert (request.target_new, request.target_true) == (other.target_new, other.target_true)

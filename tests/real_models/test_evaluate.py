@@ -9,8 +9,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from real_models.ability import read_held_out
 from real_models.adapters.adapter import adapter_for
-from real_models.evaluate import Scored, evaluate_edits, perplexity, score_answers
+from real_models.evaluate import Scored, evaluate_edits, score_answers
 from real_models.requests import Probe, Request
 
 
@@ -40,6 +41,7 @@ def test_scores_equal_the_slow_ones(model):
         nll, exact = slow_nll(net, tokenizer, prompt, answer)
         assert score.nll == pytest.approx(nll, rel=1e-5)
         assert score.exact == exact
+        assert (score.tokens == 1) == exact
 
 
 def test_metrics_are_macro_averages_and_missing_probes_stay_missing(model):
@@ -99,7 +101,7 @@ def test_the_score_is_the_harmonic_mean(model, monkeypatch):
     rights = [1.0, 1.0, 3.0, 1.0, 3.0]
     wrongs = [2.0] * 5
     monkeypatch.setattr(
-        "real_models.evaluate.score_answers", lambda *given: [Scored(nll, True) for nll in (*rights, *wrongs)]
+        "real_models.evaluate.score_answers", lambda *given: [Scored(nll, 1.0) for nll in (*rights, *wrongs)]
     )
     result = evaluate_edits(adapter_for(net), tokenizer, [request])
     assert (result["efficacy"], result["generalisation"], result["specificity"]) == (100, 50, 50)
@@ -113,18 +115,45 @@ def test_a_broken_model_scores_zero_not_chance(model):
     request = Request(0, "the home of {}", "s1", "o1", "o2", ("home of s1",), (Probe("the home of s3", "o2"),))
     result = evaluate_edits(adapter, tokenizer, [request])
     assert (result["efficacy"], result["generalisation"], result["specificity"], result["score"]) == (0, 0, 0, 0)
-    assert perplexity(adapter, tokenizer, ["the home of s1 is o1"]) == math.inf
+    broken = read_held_out(adapter, tokenizer, ["the home of s1 is o1"])
+    assert broken.perplexity == math.inf
+    assert broken.agreement(broken) == 0
 
 
 def test_perplexity_is_the_slow_product(model):
     net, tokenizer = model
     texts = ["the home of s1 is o1 .", "a s2 ."]
-    total, count = 0.0, 0
+    total, count, choices = 0.0, 0, []
     for text in texts:
         ids = tokenizer(text)["input_ids"]
         for i in range(1, len(ids)):
             with torch.no_grad():
-                total -= float(net(torch.tensor([ids[:i]])).logits[0, -1].log_softmax(-1)[ids[i]])
+                log_p = net(torch.tensor([ids[:i]])).logits[0, -1].log_softmax(-1)
+            total -= float(log_p[ids[i]])
+            choices.append(int(log_p.argmax()))
             count += 1
-    assert perplexity(adapter_for(net), tokenizer, texts, batch_size=1) == pytest.approx(math.exp(total / count))
-    assert perplexity(adapter_for(net), tokenizer, texts) == pytest.approx(math.exp(total / count))
+    for batch_size in (1, 32):
+        reading = read_held_out(adapter_for(net), tokenizer, texts, batch_size=batch_size)
+        assert reading.perplexity == pytest.approx(math.exp(total / count))
+        assert reading.choices.tolist() == choices
+        assert reading.agreement(reading) == 100
+    assert math.isnan(read_held_out(adapter_for(net), tokenizer, []).perplexity)
+
+
+def test_what_the_data_lacks_is_missing_and_shares_of_tokens_are_counted(model):
+    """A record without a true answer has no comparison; portability has none at all."""
+    net, tokenizer = model
+    probes = (Probe("s3 is", "o9 o1"),)
+    request = Request(0, "the home of {}", "s1", "o1 o2", None, ("home of s1",), probes, (Probe("s1 a", "o4 o5 o6"),))
+    result = evaluate_edits(adapter_for(net), tokenizer, [request])
+    asked = {"efficacy": ("the home of s1", "o1 o2"), "generalisation": ("home of s1", "o1 o2")}
+    asked |= {"specificity": ("s3 is", "o9 o1"), "portability": ("s1 a", "o4 o5 o6")}
+    for metric, (prompt, answer) in asked.items():
+        ids, wanted = tokenizer(prompt)["input_ids"], tokenizer(answer)["input_ids"]
+        with torch.no_grad():
+            logits = net(torch.tensor([[*ids, *wanted]])).logits[0, len(ids) - 1 : -1]
+        share = float((logits.argmax(-1) == torch.tensor(wanted)).double().mean())
+        assert result[f"{metric}_tokens"] == pytest.approx(100 * share), metric
+        assert result[f"{metric}_exact"] == (100 if share == 1 else 0), metric
+    assert all(math.isnan(result[name]) for name in ("efficacy", "generalisation", "specificity", "score"))
+    assert "portability" not in result

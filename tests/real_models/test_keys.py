@@ -7,16 +7,18 @@ import torch
 from safetensors.torch import load_file
 
 from real_models.__main__ import keys
-from real_models.bench import make_editors, set_up
+from real_models.bench import set_up
 from real_models.config import EditConfig, KeysCommand, KeysConfig, SolveConfig
+from real_models.editors import make_editors
 from real_models.keys import stream_keys
 from real_models.sequence import edit_once
 from theory.command import Misuse
 
 
 @pytest.fixture
-def config():
-    return EditConfig(edits=5, layers=(0,), pilots=2, solve=SolveConfig(steps=2, prefixes=0))
+def config(tiny_gpt2):
+    own = {"model": str(tiny_gpt2.model), "data": str(tiny_gpt2.data)}
+    return EditConfig(**own, edits=5, layers=(0,), pilots=2, solve=SolveConfig(steps=2, prefixes=0))
 
 
 def test_keys_stay_what_they_are_while_the_layer_is_edited(config):
@@ -25,7 +27,7 @@ def test_keys_stay_what_they_are_while_the_layer_is_edited(config):
     assert before.shape == (5, bench.adapter.weight(0).shape[1])
     layered = make_editors(bench, [0], {})
     for request, key in zip(bench.stream, before, strict=True):
-        rows, layered, finite = edit_once(bench.editable, request, layered, config.solve)
+        rows, layered, finite = edit_once(bench.editable, (request,), layered, config.solve)
         assert finite
         assert rows[0]["key_norm"] == pytest.approx(float(key.norm()), rel=1e-5)
     after = stream_keys(bench, 0, lambda items, title: items)

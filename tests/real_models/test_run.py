@@ -62,7 +62,7 @@ def test_every_rule_runs_and_t1_holds_at_every_write(tiny, tmp_path, monkeypatch
     """In float64: this text's C is close to singular, and float32 storage alone would cost T1 three digits."""
     out = tmp_path / "run"
     stream = ("--edits", "6", "--checkpoint-every", "3", "--layers", "0", "1", "--dtype", "float64")
-    arguments = words(tiny, out, "--rule", *rule, *anchor, *stream)
+    arguments = words(tiny, out, "--rule", *rule, *anchor, *stream, "--identity-every", "1")
     assert call(monkeypatch, arguments) == 0
     rows, checkpoints = rows_of(out)
     assert len(rows) == 12
@@ -166,6 +166,13 @@ def test_a_finished_run_is_not_run_again(tiny_gpt2, tmp_path, monkeypatch):
         (["--keep", "1.5"], "--keep is 1.5"),
         (["--most-probable", "-1"], "--most-probable is -1"),
         (["--elastic", "-1"], "--elastic is -1"),
+        (["--rule", "romeo"], "there is no rule 'romeo'; did you mean rome?"),
+        (["--rule", "encore:ridge=2"], "encore has no option 'ridge'"),
+        (["--rule", "alphaedit:ridge=2"], "write --rule alphaedit with --energy and --ridge"),
+        (["--deltas", "rict"], "there is no transform 'rict'; did you mean rect?"),
+        (["--deltas", "nas"], "NAS is --anchor"),
+        (["--batch", "0"], "--batch is 0"),
+        (["--identity-every", "0"], "--identity-every is 0"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(tiny_gpt2, tmp_path, monkeypatch, capsys, more, message):
@@ -177,7 +184,7 @@ def test_bad_input_is_one_line_and_status_2(tiny_gpt2, tmp_path, monkeypatch, ca
     assert not out.exists()
 
 
-@pytest.mark.parametrize("more", [["--rule", "romeo"], ["--lairs", "1"], ["--dtype", "int8"]])
+@pytest.mark.parametrize("more", [["--lairs", "1"], ["--metric", "x"], ["--dtype", "int8"]])
 def test_unknown_options_end_with_status_2(tiny_gpt2, tmp_path, monkeypatch, more):
     with pytest.raises(SystemExit) as stop:
         call(monkeypatch, words(tiny_gpt2, tmp_path / "run", *more))
@@ -297,3 +304,55 @@ def test_layers_are_scored_on_fresh_edits(tiny_gpt2, tmp_path, monkeypatch, caps
     assert not set(chosen["case_id"]) & set(fresh["case_id"])
     assert set(fresh["layer"]) == {summary["layer"]}
     assert "<- best" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words_of",
+    [
+        ("memit_seq:weighting=5.0",),
+        ("encore",),
+        ("rome", "--deltas", "rect", "prune"),
+        ("ultraedit", "--deltas", "cap_relative:ratio=0.5"),
+        ("memit", "--batch", "3"),
+    ],
+    ids=" ".join,
+)
+def test_rules_and_transforms_of_the_catalogue_run_on_models(tiny_gpt2, tmp_path, monkeypatch, words_of):
+    stream = ("--edits", "6", "--checkpoint-every", "3", "--layers", "0", "1", "--dtype", "float64")
+    assert (
+        call(monkeypatch, words(tiny_gpt2, tmp_path / "run", "--rule", *words_of, *stream, "--identity-every", "1"))
+        == 0
+    )
+    rows, checkpoints = rows_of(tmp_path / "run")
+    steps = 2 if "--batch" in words_of else 6
+    assert len(rows) == 2 * steps
+    assert set(rows["requests"]) == {6 // steps}
+    assert list(checkpoints["step"]) == [0, 3, 6]
+    assert rows["finite"].all()
+    if "--deltas" not in words_of:
+        assert rows["identity_error"].max() < 1e-8
+    assert checkpoints["agreement"].iloc[0] == 100
+    assert checkpoints["perplexity_ratio"].iloc[0] == 1
+
+
+def test_a_batch_of_two_is_not_two_edits(tiny_gpt2, tmp_path, monkeypatch):
+    """Written together, requests share a normal equation, and both values are solved before either is written."""
+    norms = []
+    for batch in ("1", "2"):
+        line = words(tiny_gpt2, tmp_path / batch, "--rule", "memit", "--edits", "2", "--batch", batch)
+        assert call(monkeypatch, line) == 0
+        norms.append(rows_of(tmp_path / batch)[0]["weight_norm_after"].iloc[-1])
+    assert norms[0] != pytest.approx(norms[1], rel=1e-6)
+
+
+def test_the_identity_is_measured_as_often_as_asked(tiny_gpt2, tmp_path, monkeypatch):
+    line = words(tiny_gpt2, tmp_path / "run", "--edits", "5", "--identity-every", "2")
+    assert call(monkeypatch, line) == 0
+    assert rows_of(tmp_path / "run")[0]["identity_error"].notna().tolist() == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), [("float64", 0, 0), ("float32", 1e-8, 1e-5), ("bfloat16", 1e-3, 1)])
+def test_what_the_weights_dtype_loses_of_a_write_is_told(tiny_gpt2, tmp_path, monkeypatch, dtype, low, high):
+    assert call(monkeypatch, words(tiny_gpt2, tmp_path / "run", "--edits", "4", "--dtype", dtype)) == 0
+    lost = rows_of(tmp_path / "run")[0]["rounding"]
+    assert ((low <= lost) & (lost <= high)).all()

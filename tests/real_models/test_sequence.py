@@ -10,11 +10,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real_models.adapters.adapter import adapter_for
 from real_models.config import SolveConfig
-from real_models.prompts import encode, fill, pad
+from real_models.onward import take_up
+from real_models.prefixes import sample_prefixes
+from real_models.prompts import align, encode, fill, pad
 from real_models.requests import Request
 from real_models.sequence import Layered, edit_once
-from real_models.trace import resume_from, trace
-from real_models.values import Editable, sample_prefixes, solve_batch, solve_value
+from real_models.trace import trace
+from real_models.values import Editable, solve_batch, solve_value
 from sim.editor import chain, editor
 from sim.rules.alphaedit import alphaedit
 from sim.rules.memit import memit
@@ -87,12 +89,10 @@ def test_the_kl_term_has_the_edited_model_first(editable):
     with_kl = slow_loss(editable, 1, shift, CONFIG) - slow_loss(editable, 1, shift, replace(CONFIG, kl=0.0))
     prompt, span = fill(editable.essence, REQUEST.subject)
     one = encode(editable.tokenizer, prompt, subject=span)
-    traced = trace(editable.adapter, torch.tensor([one.ids]), 1)
-    moved = traced.hidden.clone()
-    moved[0, one.subject_last] += shift
+    onward = take_up(editable.adapter, align([one], torch.device("cpu")), 1)
     logits = [
-        editable.adapter.head(resume_from(editable.adapter, traced, hidden, 1))[0, one.subject_last].log_softmax(-1)
-        for hidden in (traced.hidden, moved)
+        editable.adapter.head(onward.run(onward.shifted(change[None])))[0, 0].log_softmax(-1)
+        for change in (torch.zeros_like(shift), shift)
     ]
     before, after = logits
     expected = CONFIG.kl * float((after.exp() * (after - before)).sum())
@@ -120,7 +120,7 @@ def test_prefixes_are_seeded_and_the_batch_ends_with_the_essence_prompt(editable
     again = sample_prefixes(editable.adapter, editable.tokenizer, CONFIG, torch.Generator().manual_seed(0))
     other = sample_prefixes(editable.adapter, editable.tokenizer, CONFIG, torch.Generator().manual_seed(1))
     assert again == editable.prefixes != other
-    batch = solve_batch(editable, REQUEST)
+    batch = solve_batch(editable, (REQUEST,))
     assert batch.ids.shape[0] == CONFIG.prefixes + 2
     assert batch.answer.any(dim=1).tolist() == [True] * 3 + [False]
 
@@ -129,7 +129,7 @@ def test_prefixes_are_seeded_and_the_batch_ends_with_the_essence_prompt(editable
 def test_after_rome_the_readout_is_the_value_and_t1_holds(editable):
     solved = solve_value(editable, REQUEST, 1, CONFIG)
     before = editable.adapter.weight(1).clone()
-    rows, _, finite = edit_once(editable, REQUEST, prepared(editable, rome(), (1,)), CONFIG)
+    rows, _, finite = edit_once(editable, (REQUEST,), prepared(editable, rome(), (1,)), CONFIG)
     after, where = bare(editable, 1)
     torch.testing.assert_close(after.outputs[0, where], (solved.output + solved.shift).double())
     key, value = (
@@ -148,7 +148,7 @@ def test_after_rome_the_readout_is_the_value_and_t1_holds(editable):
 def test_the_anchor_sets_the_norm_of_the_published_vector(editable):
     """NAS anchors the projection's output, bias included: after ROME that output has norm a, in v*'s direction."""
     solved = solve_value(editable, REQUEST, 1, CONFIG)
-    edit_once(editable, REQUEST, prepared(editable, rome(), (1,), anchor=2.5), CONFIG)
+    edit_once(editable, (REQUEST,), prepared(editable, rome(), (1,), anchor=2.5), CONFIG)
     after, where = bare(editable, 1)
     output, wanted = after.outputs[0, where], (solved.output + solved.shift).double()
     assert float(output.norm()) == pytest.approx(2.5, rel=1e-6)
@@ -164,7 +164,7 @@ def test_two_layers_spread_the_residual_and_anchor_only_the_last(editable):
     goal = hidden.hidden[0, where] + 2.5 * wanted / wanted.norm() - output
     weights = {layer: editable.adapter.weight(layer).clone() for layer in (1, 2)}
     first, place = bare(editable, 1)
-    rows, _, _ = edit_once(editable, REQUEST, prepared(editable, rome(), (1, 2), anchor=2.5), CONFIG)
+    rows, _, _ = edit_once(editable, (REQUEST,), prepared(editable, rome(), (1, 2), anchor=2.5), CONFIG)
     written = bare(editable, 1)[0].outputs[0, place] - first.outputs[0, place]
     torch.testing.assert_close(written, (goal - hidden.hidden[0, where]) / 2)
     torch.testing.assert_close(bare(editable, 2)[0].hidden[0, where], goal)
@@ -180,7 +180,7 @@ def test_the_row_reports_the_norms_of_the_published_vectors(editable):
     before, where = bare(editable, 1)
     solved = solve_value(editable, REQUEST, 1, CONFIG)
     bias = editable.adapter.bias(1)
-    (row,), _, _ = edit_once(editable, REQUEST, prepared(editable, memit(weighting=2.0), (1,)), CONFIG)
+    (row,), _, _ = edit_once(editable, (REQUEST,), prepared(editable, memit(weighting=2.0), (1,)), CONFIG)
     output = before.outputs[0, where]
     wanted = {
         "v0_norm": output.norm(),
@@ -205,7 +205,7 @@ def test_a_rule_that_foretells_the_wrong_change_is_found_out(editable):
         delta, gain, state = honest.solve(edit, state, weight)
         return delta, gain._replace(predicted=gain.predicted + 0.01 * gain.scale), state
 
-    (row,), _, _ = edit_once(editable, REQUEST, prepared(editable, honest._replace(solve=solve), (1,)), CONFIG)
+    (row,), _, _ = edit_once(editable, (REQUEST,), prepared(editable, honest._replace(solve=solve), (1,)), CONFIG)
     assert row["identity_error"] == pytest.approx(0.01, rel=1e-4)
 
 
@@ -213,7 +213,7 @@ def test_past_keys_are_absorbed_after_all_layers_are_written(editable):
     """Layer 2's cache holds the key that the written layer 1 gives, not the one before it."""
     before, where = bare(editable, 2)
     rule = alphaedit(torch.eye(24, dtype=torch.float64), ridge=1.0)
-    _, layered, _ = edit_once(editable, REQUEST, prepared(editable, rule, (1, 2)), CONFIG)
+    _, layered, _ = edit_once(editable, (REQUEST,), prepared(editable, rule, (1, 2)), CONFIG)
     after = bare(editable, 2)[0].keys[0, where]
     cache = layered.states[2].solver.inner.total() - torch.eye(24)
     torch.testing.assert_close(cache, torch.outer(after, after))
@@ -224,8 +224,8 @@ def test_dropped_edits_are_counted_and_written_nowhere(editable):
     rule = editor(rome(), values=chain(drop_norm(1e-3), anchor_norm(1.0)))
     layered = Layered({1: rule}, {1: rule.init(editable.adapter.weight(1))})
     before = editable.adapter.weight(1).clone()
-    (row,), layered, finite = edit_once(editable, REQUEST, layered, CONFIG)
-    _, layered, _ = edit_once(editable, REQUEST, layered, CONFIG)
+    (row,), layered, finite = edit_once(editable, (REQUEST,), layered, CONFIG)
+    _, layered, _ = edit_once(editable, (REQUEST,), layered, CONFIG)
     assert (finite, row["skipped"]) == (True, 1)
     assert int(layered.states[1].values[0].total) == 2
     assert torch.equal(editable.adapter.weight(1), before)
@@ -236,7 +236,7 @@ def test_a_write_that_overflows_the_weights_dtype_is_undone(tiny):
     half = Editable(adapter_for(model), AutoTokenizer.from_pretrained(tiny.model), (), "{} is a")
     before = half.adapter.weight(1).clone()
     layered = prepared(half, rome(), (1,), anchor=1e7)
-    (row,), _, finite = edit_once(half, REQUEST, layered, CONFIG)
+    (row,), _, finite = edit_once(half, (REQUEST,), layered, CONFIG)
     assert (finite, row["finite"]) == (False, False)
     assert torch.equal(half.adapter.weight(1), before)
 
@@ -244,7 +244,7 @@ def test_a_write_that_overflows_the_weights_dtype_is_undone(tiny):
 def test_a_non_finite_write_leaves_the_weight_as_it_was(editable):
     before = editable.adapter.weight(1).clone()
     editable.adapter.model.get_output_embeddings().weight.data.fill_(torch.nan)
-    rows, _, finite = edit_once(editable, REQUEST, prepared(editable, memit(weighting=1.0), (1,)), CONFIG)
+    rows, _, finite = edit_once(editable, (REQUEST,), prepared(editable, memit(weighting=1.0), (1,)), CONFIG)
     assert not finite
     assert rows[-1]["finite"] is False
     assert torch.equal(editable.adapter.weight(1), before)

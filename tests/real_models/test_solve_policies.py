@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 import torch
 
-from real_models.bench import make_editors, measure_anchors, set_up
+from real_models.ability import Reading
+from real_models.bench import measure_anchors, set_up
 from real_models.config import EditConfig, SolveConfig
+from real_models.editors import make_editors
 from real_models.prompts import encode, fill, pad
 from real_models.requests import Request
 from real_models.run import restore, run_edits
@@ -135,8 +137,8 @@ def test_a_value_solved_on_the_original_weights_is_that_of_the_unedited_model(ed
     layered = prepared(editable, (1,), {}, originals={1: start} if policy == "original" else {})
     for scale in (5.0, -3.0):  # a model that has moved far
         editable.adapter.write(1, editable.adapter.weight(1) * (1 + 0.1 * scale))
-    _, layered, _ = edit_once(editable, OTHER, layered, CONFIG)
-    (row,), _, _ = edit_once(editable, REQUEST, layered, CONFIG)
+    _, layered, _ = edit_once(editable, (OTHER,), layered, CONFIG)
+    (row,), _, _ = edit_once(editable, (REQUEST,), layered, CONFIG)
     goal = fresh.stream + fresh.shift.double()
     reached, where = bare(editable, 1)
     assert torch.allclose(reached.hidden[0, where], goal, atol=1e-9) == (policy == "original")
@@ -149,7 +151,7 @@ def test_an_anchor_at_every_layer_sets_the_norm_that_each_layer_writes(editable)
     """As published, the anchor of several layers is on the solved value, which none of them writes."""
     anchors = {1: 2.5, 2: 1.25}
     for every in (True, False):
-        rows, _, _ = edit_once(editable, REQUEST, prepared(editable, (1, 2), anchors, every=every), CONFIG)
+        rows, _, _ = edit_once(editable, (REQUEST,), prepared(editable, (1, 2), anchors, every=every), CONFIG)
         reached = {layer: bare(editable, layer) for layer in anchors}
         norms = {layer: float(traced.outputs[0, where].norm()) for layer, (traced, where) in reached.items()}
         assert all((abs(norms[layer] / anchor - 1) < 1e-9) == every for layer, anchor in anchors.items())
@@ -165,6 +167,7 @@ CASE = {
     "save_every": 2,
     "checkpoint_every": 6,
 }
+UNREAD = Reading(math.nan, torch.empty(0, dtype=torch.long))
 SOLVE = SolveConfig(prefixes=2, prefix_tokens=3, steps=3)
 
 
@@ -194,7 +197,7 @@ def test_the_anchor_is_measured_on_the_unedited_model_also_when_a_run_is_taken_u
     with pytest.raises(RuntimeError, match="power"):
         run_edits(config, tmp_path / "run", stopping_at(4))
     bench = set_up(config)
-    taken_up = restore(bench, tmp_path / "run", silent)
+    taken_up = restore(bench, tmp_path / "run", silent, UNREAD)
     assert taken_up.step == 4
     assert {int(layer): norm for layer, norm in taken_up.facts["anchors"].items()} == unedited
     lazily = {layer: one.norm for layer, one in measure_anchors(bench, (1, 2), silent).items()}

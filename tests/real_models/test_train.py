@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
+from real_models.bench import set_up
+from real_models.config import EditConfig, SolveConfig
 from real_models.documents import document_batches, encode_statements, world_tokenizer
+from real_models.evaluate import evaluate_edits
 from real_models.recipe import TrainConfig
 from real_models.train import WorldModel, cache_key, load_world_model, train
 from real_models.world import WorldConfig, make_world
@@ -167,3 +170,18 @@ def test_the_bar_names_recall(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr()
     assert "recall" in shown.err
     assert shown.out == ""
+
+
+def test_a_run_takes_model_requests_and_texts_from_the_world(
+    learned: WorldModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("real_models.train.load_world_model", lambda config: learned)
+    bench = set_up(EditConfig(edits=3, seed=5, solve=SolveConfig(prefixes=0)))
+    known = learned.world.requests(5)
+    assert len(bench.stream) == 3
+    assert set(bench.stream) <= set(known)
+    assert bench.editable.essence == learned.world.essence_template
+    assert bench.held_out == tuple(learned.world.held_out_text(5, 40))
+    assert not set(bench.held_out) & set(bench.text)
+    result = evaluate_edits(bench.adapter, bench.editable.tokenizer, bench.stream)
+    assert result["efficacy"] < 50 < result["specificity"]  # nothing is edited, and the model knows its world
