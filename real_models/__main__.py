@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
-from real_models.config import EditCommand, KeysCommand, LayersCommand
+from real_models.config import EditCommand, KeysCommand, LayersCommand, SpeedCommand
 from theory.command import Misuse, dispatch
 
 
@@ -68,6 +69,27 @@ def keys(command: KeysCommand) -> int:
     return 0
 
 
+def bench(command: SpeedCommand) -> int:
+    """Race the fast path against the textbook's."""
+    from real_models.speed import measure
+    from sim.results import provenance
+    from theory.files import write_json
+    from theory.progress import progress_bar
+
+    quiet_transformers()
+    rows = measure(command.race, progress_bar)
+    for row in rows:
+        print(
+            f"{row['rule']}: {row['textbook_s']:.2f} s an edit by the textbook, {row['fast_s']:.2f} s here, "
+            f"{row['ratio']:.1f} times as fast, results {row['max_rel_diff']:.1e} apart; NAS adds "
+            f"{100 * row['anchor_overhead']:.2f} %; peak {row['peak_mib']:.0f} MiB; of an edit the value solve takes "
+            f"{row['solve_s']:.2f} s, keys {row['look_s']:.2f} s, writes {row['write_s']:.2f} s"
+        )
+    if command.json is not None:
+        write_json(command.json, {"rows": rows, "config": asdict(command.race), "provenance": provenance()})
+    return 0
+
+
 def quiet_transformers() -> None:
     """Leave the terminal to this command: no loading bars, no advice about attention masks."""
     from transformers.utils import logging
@@ -82,6 +104,7 @@ def main() -> int:
         "edit": (EditCommand, edit),
         "layers": (LayersCommand, layers),
         "keys": (KeysCommand, keys),
+        "bench": (SpeedCommand, bench),
     }
     return dispatch("python -m real_models", "Sequential edits on transformers.", commands)
 
