@@ -20,6 +20,8 @@ def check(config: EditConfig) -> None:
     for name, value in positive.items():
         if not value > 0:
             raise Misuse(f"--{name.replace('_', '-')} is {value}; it must be positive")
+    if config.fluency < 0:
+        raise Misuse(f"--fluency is {config.fluency}; give a number of texts, such as 10")
     if config.solve.essence is not None and config.solve.essence.count("{}") != 1:
         raise Misuse(f"--essence is {config.solve.essence!r}; it needs exactly one {{}} for the subject")
     check_rule(config)

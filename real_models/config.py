@@ -94,10 +94,13 @@ class EditConfig:
     """Edits between evaluations."""
     eval_sample: int = 100
     """Evaluate at most this many of the edits so far, sampled with the run's seed."""
+    fluency: int = 0
+    """Texts of 100 tokens that the model writes at every checkpoint, to measure fluency on; default: none."""
     save_every: int = 25
     """Edits between saves of the resume state."""
     identity_every: int = 25
-    """Steps between measurements of both sides of T1's identity, each of which costs dense products with M⁻¹."""
+    """Steps between measurements of both sides of T1's identity, each of which costs dense products with M⁻¹; with
+    --deltas it is not measured."""
     skip_bad: bool = False
     """Go on past malformed records, and report how many there were."""
     seed: int = 0

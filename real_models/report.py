@@ -31,9 +31,14 @@ def print_summary(summary: Mapping[str, Any], out: Path) -> None:
         exact = f"{metric}_exact"
         table.add_row("  exact match %", f"{first[exact]:.1f}", f"{last[exact]:.1f}")
     table.add_row("perplexity, held-out text", f"{first['perplexity']:.4g}", f"{last['perplexity']:.4g}")
+    table.add_row("agreement with the unedited model %", f"{first['agreement']:.1f}", f"{last['agreement']:.1f}")
+    if pd.notna(last["fluency"]):
+        table.add_row("fluency, bits", f"{first['fluency']:.2f}", f"{last['fluency']:.2f}")
     console.print(table)
+    errors = rows["identity_error"].dropna()
+    held = f"largest relative error {errors.max():.2e}" if len(errors) else "not measured behind delta transforms"
     console.print(
-        f"T1's identity at {len(rows)} writes: largest relative error {rows['identity_error'].max():.2e}; "
+        f"T1's identity at {len(errors)} of {len(rows)} writes: {held}; "
         f"layers {summary['layers']}, anchor {summary['anchor']}, dropped {summary['dropped']}, "
         f"malformed records left out {summary['skipped_records']}"
     )

@@ -31,6 +31,7 @@ class Request:
         paraphrases: other prompts for the same fact (generalisation).
         neighborhood: prompts of other subjects that must keep their answers (specificity).
         hops: questions whose answer follows from the edit and from what the model knows (portability).
+        openings: texts about the subject that the model is to write on (fluency).
     """
 
     case_id: int
@@ -41,6 +42,7 @@ class Request:
     paraphrases: tuple[str, ...] = ()
     neighborhood: tuple[Probe, ...] = ()
     hops: tuple[Probe, ...] = ()
+    openings: tuple[str, ...] = ()
 
     @property
     def prompt(self) -> str:

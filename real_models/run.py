@@ -18,6 +18,7 @@ from real_models.bench import Bench, Track, measure_anchors, set_up
 from real_models.config import EditConfig
 from real_models.editors import describe, make_editors
 from real_models.evaluate import evaluate_edits
+from real_models.fluency import fluency
 from real_models.layers import best_layer, by_layer, single_edits
 from real_models.sequence import Layered, Row, edit_once
 from sim.results import claim_folder, finish, load_state, read_json, release_folder, save_state
@@ -76,7 +77,8 @@ def run_edits(config: EditConfig, out: Path, track: Track) -> dict[str, Any]:
         starts = range(progress.step, config.edits, config.batch)
         for begun in track(starts, f"edits from {progress.step}, {config.batch} a step"):
             requests = bench.stream[begun : begun + config.batch]
-            identity = begun // config.batch % config.identity_every == 0
+            # T1 foretells what the solver writes, not what a delta transform makes of it.
+            identity = not config.deltas and begun // config.batch % config.identity_every == 0
             rows, progress.layered, finite = edit_once(
                 bench.editable, requests, progress.layered, config.solve, identity=identity
             )
@@ -175,6 +177,8 @@ def checkpoint(bench: Bench, progress: Progress, unedited: Reading) -> Row:
     reading = read_held_out(adapter, tokenizer, bench.held_out)
     row["perplexity"], row["perplexity_ratio"] = reading.perplexity, reading.perplexity / unedited.perplexity
     row["agreement"] = reading.agreement(unedited)
+    prompts = [opening for request in done for opening in (*request.openings, request.prompt)[:1]]
+    row["fluency"] = fluency(adapter, tokenizer, prompts[: bench.config.fluency], bench.config.seed)
     row["weight_norm"] = float(adapter.weight(progress.facts["layers"][-1]).double().norm())
     return row
 

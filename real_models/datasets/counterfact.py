@@ -8,6 +8,7 @@
 | paraphrases | paraphrase_prompts | rephrase_prompt |
 | neighborhood: prompt | neighborhood_prompts | locality_prompt |
 | neighborhood: answer | requested_rewrite.target_true.str | locality_ground_truth |
+| openings | generation_prompts | |
 
 Files in circulation with EasyEdit's names often hold one of the native *generation* prompts as rephrase_prompt
 ("Angola's surroundings include" for "Angola is located in"). Such a probe does not ask for the edited fact, so
@@ -37,6 +38,7 @@ def native(record: Any, index: int) -> Request:
         target_true=true,
         paraphrases=texts(record, "paraphrase_prompts"),
         neighborhood=tuple(Probe(prompt, true) for prompt in texts(record, "neighborhood_prompts")),
+        openings=texts(record, "generation_prompts"),
     )
 
 

@@ -48,6 +48,7 @@ AS_NATIVE = Request(
     target_true="France",
     paraphrases=("Long ago. Paris, capital of", "Paris rules over"),
     neighborhood=(Probe("Lyon is in", "France"), Probe("Nice is in", "France")),
+    openings=("Paris is near",),
 )
 AS_EASYEDIT = Request(
     case_id=7,
