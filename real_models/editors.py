@@ -48,7 +48,7 @@ def make_editors(bench: Bench, layers: Sequence[int], anchors: Mapping[int, floa
         anchors: layer -> anchor.
 
     Raises:
-        Misuse: several layers of a model that norms what each of them writes.
+        Misuse: several layers of a model that norms what each of them writes, or a batch for a rule that takes none.
     """
     config, editors = bench.config, {}
     if bench.adapter.after and len(layers) > 1:
@@ -63,6 +63,8 @@ def make_editors(bench: Bench, layers: Sequence[int], anchors: Mapping[int, floa
         if layer in anchors:
             values.append(anchor_norm(anchors[layer], two_sided=not config.one_sided, bias=bias))
         solver, own = make_solver(bench, layer)
+        if config.batch > 1 and solver.form is not None and not solver.form.batches:
+            raise Misuse(f"--batch is {config.batch}, and {config.rule} writes one key at a time; use memit")
         place = place_of(bench, layer)
         deltas = chosen_transforms("+".join(config.deltas))[1] if config.deltas else []
         filters = chain(*(make(place) for make in deltas)) if deltas else None

@@ -22,7 +22,17 @@ from real_models.values import Editable
 
 
 def textbook_shift(editable: Editable, request: Request, layer: int, config: SolveConfig) -> Float[Tensor, " d"]:
-    """δ of one request, from a whole forward pass a step."""
+    """δ of one request, from a whole forward pass a step.
+
+    Args:
+        editable: the model; its blocks add a projection's output to the stream as it is.
+        request: what to write.
+        layer: where δ is added.
+        config: the value solve; its MPES and EAC are left out.
+
+    Returns:
+        δ (d,), in the stream's units.
+    """
     adapter, tokenizer = editable.adapter, editable.tokenizer
     encoded = []
     for prefix in ("", *editable.prefixes):
@@ -101,8 +111,9 @@ def textbook_edit(editable: Editable, request: Request, solves: Mapping[int, Sol
             solved = torch.linalg.solve(seen + solve.prior, solve.projector @ key)
         adapter.write(layer, adapter.weight(layer).double() + torch.outer(residual, solved))
     for layer, solve in solves.items():
-        key = read(layer)[0]
-        solve.past.add_(torch.outer(key, key))
+        if solve.projector is not None:
+            key = read(layer)[0]
+            solve.past.add_(torch.outer(key, key))
 
 
 def _vectors(adapter: Adapter, ids: Tensor, layer: int) -> tuple[Tensor, Tensor]:

@@ -172,6 +172,7 @@ def test_a_finished_run_is_not_run_again(tiny_gpt2, tmp_path, monkeypatch):
         (["--deltas", "rict"], "there is no transform 'rict'; did you mean rect?"),
         (["--deltas", "nas"], "NAS is --anchor"),
         (["--batch", "0"], "--batch is 0"),
+        (["--batch", "2"], "rome writes one key at a time; use memit"),
         (["--fluency", "-1"], "--fluency is -1"),
         (["--identity-every", "0"], "--identity-every is 0"),
     ],
