@@ -17,9 +17,10 @@ from real_models.check import check
 from real_models.config import EditConfig
 from real_models.prefixes import sample_prefixes
 from real_models.requests import Request
-from real_models.sequence import columns, look
+from real_models.sequence import look
 from real_models.statistics import covariance, read_texts
 from real_models.values import Editable, solve_values
+from real_models.write import columns
 from sim.anchor import PilotAnchor, pilot_anchor
 from theory.command import Misuse
 

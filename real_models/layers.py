@@ -10,7 +10,8 @@ from real_models.bench import Bench, Track
 from real_models.editors import make_editors
 from real_models.evaluate import evaluate_edits
 from real_models.requests import Request
-from real_models.sequence import Row, edit_once
+from real_models.sequence import edit_once
+from real_models.write import Row
 
 
 def measure_layers(bench: Bench, track: Track) -> tuple[list[Row], int]:

@@ -20,7 +20,8 @@ from real_models.editors import describe, make_editors
 from real_models.evaluate import evaluate_edits
 from real_models.fluency import fluency
 from real_models.layers import best_layer, by_layer, single_edits
-from real_models.sequence import Layered, Row, edit_once
+from real_models.sequence import Layered, edit_once
+from real_models.write import Row
 from sim.results import claim_folder, finish, load_state, read_json, release_folder, save_state
 from sim.state import flatten_state, restore_state
 from theory.command import Misuse

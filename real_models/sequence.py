@@ -1,13 +1,12 @@
-"""One step of a stream on a model: solve, target once, spread over the layers, write, absorb, and what it measured."""
+"""One step of streams on a model: solve, target once, spread over the layers, write, absorb, and what it measured."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -15,14 +14,13 @@ from torch import Tensor
 
 from real_models.adapters.adapter import Adapter
 from real_models.config import SolveConfig
+from real_models.own_weights import own_weights
 from real_models.prompts import encode, fill, pad
 from real_models.requests import Request
 from real_models.trace import traces
 from real_models.values import Editable, Solved, solve_values
+from real_models.write import Row, columns, mean_norm, write
 from sim.editor import Edit, Editor, EditorState
-from sim.lowrank import apply_delta
-
-Row = dict[str, Any]
 
 
 class Layered(NamedTuple):
@@ -56,10 +54,59 @@ class Here(NamedTuple):
     streams: Float[Tensor, "d u"]
 
 
+class Stream(NamedTuple):
+    """A stream at one step: what it writes next, with which editor, on which weights.
+
+    Attributes:
+        requests: what to write.
+        layered: editors and states.
+        weights: edited layer -> its weight, in the model's dtype.
+        prefixes: texts put before its prompts in turn; None for the model's own.
+    """
+
+    requests: Sequence[Request]
+    layered: Layered
+    weights: Mapping[int, Tensor]
+    prefixes: Sequence[str] | None = None
+
+
+class Outcome(NamedTuple):
+    """What a step did to a stream.
+
+    Attributes:
+        rows: one a layer.
+        layered: the editors with their next states; those before the step where it was not finite.
+        weights: layer -> weight. A layer whose write was not finite, and those after it, are as they were.
+        finite: whether every number stayed finite.
+    """
+
+    rows: list[Row]
+    layered: Layered
+    weights: dict[int, Tensor]
+    finite: bool
+
+
 def edit_once(
     editable: Editable, requests: Sequence[Request], layered: Layered, config: SolveConfig, *, identity: bool = True
 ) -> tuple[list[Row], Layered, bool]:
-    """Write a batch of requests into the model, over its edited layers in order.
+    """Write a batch of requests into the model in place; see `edit_streams`.
+
+    Returns:
+        One row a layer, the next states, and whether every number stayed finite. On a non-finite number the
+        weights are left as they were before that layer's write.
+    """
+    adapter = editable.adapter
+    weights = {layer: adapter.weight(layer) for layer in layered.editors}
+    (one,) = edit_streams(editable, [Stream(requests, layered, weights)], config, identity=identity)
+    for layer, weight in one.weights.items():
+        adapter.write(layer, weight)
+    return one.rows, one.layered, one.finite
+
+
+def edit_streams(
+    editable: Editable, streams: Sequence[Stream], config: SolveConfig, *, identity: bool = True
+) -> list[Outcome]:
+    """Take one step of several streams on one model, each on weights of its own; no stream's numbers enter another's.
 
     Values are solved and transformed once, at the last edited layer; layer i of L writes (z − h)/(L − i) of what is
     then still missing, and past keys are absorbed when all layers are written. With `layered.every` the solved values
@@ -70,69 +117,89 @@ def edit_once(
     A layer's key is read when the layers before it are written, so that it is its key after the whole edit, too.
 
     Args:
-        editable: the model, which is changed in place.
-        requests: what to write.
-        layered: editors and states.
+        editable: the model; its own weights at the edited layers are neither read nor changed.
+        streams: what each writes; all edit the same layers and write equally many requests.
         config: the value solve.
         identity: measure T1's left-hand side on the weights, which costs as much as a dense product; else NaN.
 
     Returns:
-        One row a layer, the next states, and whether every number stayed finite. On a non-finite number the
-        weights are left as they were before that layer's write.
+        One outcome a stream.
     """
-    adapter, layers = editable.adapter, tuple(layered.editors)
-    states = dict(layered.states)
-    last = layers[-1]
-    with restored(adapter, layered.originals):
-        solved = solve_values(editable, requests, last, config)
-    asked = {"case_id": requests[0].case_id, "requests": len(requests)}
-    if not all(math.isfinite(one.loss) and bool(torch.isfinite(part).all()) for one in solved for part in one[:3]):
-        worst = max((one.loss for one in solved), key=lambda loss: (not math.isfinite(loss), loss))
-        return [{"layer": last, **asked, "loss": worst, "finite": False}], layered, False
-    shift = columns([one.shift for one in solved])
-    if not layered.every:
-        shift, states[last] = target(adapter, solved, layered, last)
-    here = look(editable, requests, layers[0], last)
-    # A dropped edit asks for nothing, not for the way back.
-    start = columns([one.stream for one in solved]) if layered.originals else here.streams
-    goal = shift + torch.where(shift.any(dim=0), start, here.streams)
-    rows: list[Row] = []
-    keys: dict[int, Tensor] = {}
+    adapter, layers = editable.adapter, tuple(streams[0].weights)
+    last, each = layers[-1], len(streams[0].requests)
+    requests = [request for stream in streams for request in stream.requests]
+    prefixes = [stream.prefixes for stream in streams for _ in stream.requests]
+    with own_weights(adapter, [stream.layered.originals or stream.weights for stream in streams]):
+        solved = solve_values(editable, requests, last, config, prefixes)
+    steps = [_Step(adapter, stream, part) for stream, part in zip(streams, _shares(solved, each), strict=True)]
     for position, layer in enumerate(layers):
-        here = look(editable, requests, layer, last) if position else here
-        residual = (goal - here.streams) / (len(layers) - position)
-        edit, keys[layer] = Edit(here.keys, here.readouts, here.readouts + residual), here.keys
-        if layered.every:
-            edit, states[layer] = layered.editors[layer].target(edit, states[layer], adapter.weight(layer).double())
-        row, states[layer] = _write(adapter, layered.editors[layer], edit, states[layer], layer, identity)
-        rows.append({"layer": layer, **asked, **_facts(solved, adapter.bias(last)), **row})
-        if not row["finite"]:
-            return rows, layered._replace(states=states), False
-    for layer in layers:
-        states[layer] = layered.editors[layer].absorb(keys[layer], states[layer])
-    return rows, layered._replace(states=states), True
+        if len(layers) == 1 and not any(stream.layered.originals for stream in streams):
+            seen = [_seen(adapter, step.solved, last) for step in steps]
+        else:
+            with own_weights(adapter, [step.weights for step in steps]):
+                here = look(editable, requests, layer, last)
+            seen = [Here(*parts) for parts in zip(*(part.split(each, dim=1) for part in here), strict=True)]
+        for step, own in zip(steps, seen, strict=True):
+            if step.finite:
+                step.write(layer, position, own, identity)
+    return [step.outcome() for step in steps]
 
 
-@contextmanager
-def restored(adapter: Adapter, originals: Mapping[int, Tensor]) -> Iterator[None]:
-    """The model with these weights in place of its own, for as long as the context lasts."""
-    edited = {layer: adapter.weight(layer).clone() for layer in originals}
-    try:
-        for layer, weight in originals.items():
-            adapter.write(layer, weight)
-        yield
-    finally:
-        for layer, weight in edited.items():
-            adapter.write(layer, weight)
+def _shares(solved: Sequence[Solved], each: int) -> list[Sequence[Solved]]:
+    return [solved[start : start + each] for start in range(0, len(solved), each)]
+
+
+class _Step:
+    """One stream's step under way."""
+
+    def __init__(self, adapter: Adapter, stream: Stream, solved: Sequence[Solved]) -> None:
+        self.adapter, self.stream, self.solved = adapter, stream, solved
+        self.layered, self.states = stream.layered, dict(stream.layered.states)
+        self.weights, self.rows = dict(stream.weights), list[Row]()
+        self.keys: dict[int, Tensor] = {}
+        self.goal: Tensor | None = None
+        self.last = tuple(stream.weights)[-1]
+        self.asked = {"case_id": stream.requests[0].case_id, "requests": len(stream.requests)}
+        self.shift = columns([one.shift for one in solved])
+        numbers = (math.isfinite(one.loss) and all(bool(part.isfinite().all()) for part in one[:3]) for one in solved)
+        self.finite = all(numbers)
+        if not self.finite:
+            worst = max((one.loss for one in solved), key=lambda loss: (not math.isfinite(loss), loss))
+            self.rows.append({"layer": self.last, **self.asked, "loss": worst, "finite": False})
+        elif not self.layered.every:
+            weight = self.weights[self.last].double()
+            self.shift, self.states[self.last] = target(adapter, solved, self.layered, self.last, weight)
+
+    def write(self, layer: int, position: int, here: Here, identity: bool) -> None:
+        """Write a layer's share of what is still missing."""
+        if self.goal is None:
+            # A dropped edit asks for nothing, not for the way back.
+            start = columns([one.stream for one in self.solved]) if self.layered.originals else here.streams
+            self.goal = self.shift + torch.where(self.shift.any(dim=0), start, here.streams)
+        residual = (self.goal - here.streams) / (len(self.weights) - position)
+        edit, self.keys[layer] = Edit(here.keys, here.readouts, here.readouts + residual), here.keys
+        rule, state = self.layered.editors[layer], self.states[layer]
+        if self.layered.every:
+            edit, state = rule.target(edit, state, self.weights[layer].double())
+        row, self.states[layer], self.weights[layer] = write(rule, edit, state, self.weights[layer], identity=identity)
+        self.finite = bool(row["finite"])
+        self.rows.append({"layer": layer, **self.asked, **_facts(self.solved, self.adapter.bias(self.last)), **row})
+
+    def outcome(self) -> Outcome:
+        """The step's end: keys are absorbed where all layers are written."""
+        if not self.finite:
+            return Outcome(self.rows, self.layered, self.weights, False)
+        for layer, keys in self.keys.items():
+            self.states[layer] = self.layered.editors[layer].absorb(keys, self.states[layer])
+        return Outcome(self.rows, self.layered._replace(states=self.states), self.weights, True)
 
 
 def target(
-    adapter: Adapter, solved: Sequence[Solved], layered: Layered, last: int
+    adapter: Adapter, solved: Sequence[Solved], layered: Layered, last: int, weight: Float[Tensor, "m n"]
 ) -> tuple[Float[Tensor, "d u"], EditorState]:
-    """The shifts that are left of δ once the value transforms have acted."""
-    readouts = columns([one.output for one in solved]) - _offset(adapter, last)
-    edit = Edit(columns([one.key for one in solved]), readouts, readouts + columns([one.shift for one in solved]))
-    weight = adapter.weight(last).double()
+    """The shifts that are left of δ once the value transforms have acted, on W in float64."""
+    here, shift = _seen(adapter, solved, last), columns([one.shift for one in solved])
+    edit = Edit(here.keys, here.readouts, here.readouts + shift)
     edit, state = layered.editors[last].target(edit, layered.states[last], weight)
     return edit.residuals, state
 
@@ -153,61 +220,24 @@ def look(editable: Editable, requests: Sequence[Request], layer: int, last: int)
     return Here(columns(here.keys[place]), readouts, columns(added[place]))
 
 
-def _write(
-    adapter: Adapter, rule: Editor, edit: Edit, state: EditorState, layer: int, identity: bool
-) -> tuple[Row, EditorState]:
-    """Write one layer, and measure both sides of T1's identity on the weight as the model stores it."""
-    weight = adapter.weight(layer).double()
-    metric = rule.metric(state)
-    before = metric.norm_sq(weight) if identity else torch.tensor(math.nan)
-    delta, state, info = rule.write(edit, state, weight)
-    wanted = apply_delta(weight, delta) if bool(info.finite) else weight
-    written = _store(adapter, layer, wanted)
-    finite = bool(info.finite) and bool(torch.isfinite(written).all())
-    if not finite:
-        adapter.write(layer, weight)
-    measured = float(metric.norm_sq(written) - before) if identity else math.nan
-    predicted, scale = float(info.predicted), float(info.scale)
-    row = info.row() | {
-        "key_norm": _mean_norm(edit.keys),
-        "residual_norm": _mean_norm(edit.residuals),
-        "weight_norm_after": float(torch.linalg.norm(written)),
-        # What storing the weight in the model's dtype has lost of the delta.
-        "rounding": float(torch.linalg.norm(written - wanted) / info.delta_norm) if info.delta_norm > 0 else 0.0,
-        "metric_norm_sq": float(before),
-        "identity_measured": measured,
-        "identity_predicted": predicted,
-        "identity_scale": scale,
-        # The two terms of T1 may cancel, so an error is relative to their size, not to their sum.
-        "identity_error": abs(measured - predicted) / scale if scale > 0 else abs(measured - predicted),
-        "finite": finite,
-    }
-    del row["predicted"], row["scale"]
-    return row, state
-
-
-def _store(adapter: Adapter, layer: int, weight: Tensor) -> Tensor:
-    """Put a weight into the model and read back, in float64, what its dtype kept."""
-    adapter.write(layer, weight)
-    return adapter.weight(layer).double()
+def _seen(adapter: Adapter, solved: Sequence[Solved], last: int) -> Here:
+    """What the value solve has seen of the bare prompts at the last edited layer."""
+    keys, streams = columns([one.key for one in solved]), columns([one.stream for one in solved])
+    return Here(keys, columns([one.output for one in solved]) - _offset(adapter, last), streams)
 
 
 def _facts(solved: Sequence[Solved], bias: Tensor | None) -> Row:
     """Means over the batch; norms are those of the projection's output, bias included, as published."""
     outputs, shifts = columns([one.output for one in solved]), columns([one.shift for one in solved])
     return {
-        "v0_norm": _mean_norm(outputs),
-        "solved_norm": _mean_norm(outputs + shifts),
-        "shift_norm": _mean_norm(shifts),
+        "v0_norm": mean_norm(outputs),
+        "solved_norm": mean_norm(outputs + shifts),
+        "shift_norm": mean_norm(shifts),
         "bias_norm": 0.0 if bias is None else float(bias.double().norm()),
         "hidden_norm": fmean(one.hidden_norm for one in solved),
         "loss": fmean(one.loss for one in solved),
         "solve_steps": fmean(one.steps for one in solved),
     }
-
-
-def _mean_norm(vectors: Float[Tensor, "d u"]) -> float:
-    return float(vectors.norm(dim=0).mean())
 
 
 def _offset(adapter: Adapter, layer: int) -> Float[Tensor, "m 1"]:
@@ -216,8 +246,3 @@ def _offset(adapter: Adapter, layer: int) -> Float[Tensor, "m 1"]:
     return (
         torch.zeros(1, 1, dtype=torch.float64, device=adapter.weight(layer).device) if bias is None else columns([bias])
     )
-
-
-def columns(vectors: Sequence[Tensor] | Tensor) -> Float[Tensor, "d u"]:
-    """Vectors as columns, in float64."""
-    return torch.stack(tuple(vectors), dim=1).double()

@@ -94,7 +94,7 @@ def timed_rule(case: Case, rule: str, track: Track) -> dict[str, Any]:
             for layer in layers:
                 look(editable, (request,), layer, layers[-1])
         with timed(times["anchor"]):
-            target(editable.adapter, solved, case.anchored, layers[-1])
+            target(editable.adapter, solved, case.anchored, layers[-1], edited["fast"][layers[-1]])
         with timed(times["fast"]):
             _, editors, _ = edit_once(editable, (request,), editors, config.solve, identity=False)
         edited["fast"] = case.weights()

@@ -65,7 +65,13 @@ def solve_value(editable: Editable, request: Request, layer: int, config: SolveC
     return solved
 
 
-def solve_values(editable: Editable, requests: Sequence[Request], layer: int, config: SolveConfig) -> list[Solved]:
+def solve_values(
+    editable: Editable,
+    requests: Sequence[Request],
+    layer: int,
+    config: SolveConfig,
+    prefixes: Sequence[Sequence[str] | None] = (),
+) -> list[Solved]:
     """Find δ by Adam for each of several requests at once, added to the layer's output at the subject's last token.
 
         minimise  mean NLL(new answer) + kl · KL(p_δ ‖ p₀) at the essence prompt + decay · ‖δ‖/‖h‖²
@@ -84,6 +90,7 @@ def solve_values(editable: Editable, requests: Sequence[Request], layer: int, co
         requests: what to write.
         layer: the last edited layer.
         config: learning rate, steps, clamp, decay, kl weight.
+        prefixes: for each request its own in place of the model's, equally many; None, or nothing at all, for those.
 
     Returns:
         For each request δ with the key, the read-out and the course of its solve.
@@ -92,7 +99,7 @@ def solve_values(editable: Editable, requests: Sequence[Request], layer: int, co
     distribution first, and of its `steps` losses the last is not followed by an update. MPES:
     scalable-model-editing/encore, `encore/compute_z.py`, which counts right tokens instead of right answers.
     """
-    batch = solve_batch(editable, requests)
+    batch = solve_batch(editable, requests, prefixes)
     onward = take_up(editable.adapter, batch, layer)
     questions = Questions.of(onward, batch, len(requests))
     bare = torch.arange(len(requests)) * (len(batch.ids) // len(requests))
@@ -113,14 +120,16 @@ def solve_values(editable: Editable, requests: Sequence[Request], layer: int, co
     return [solved[row] for row in range(len(requests))]
 
 
-def solve_batch(editable: Editable, requests: Sequence[Request]) -> Aligned:
+def solve_batch(
+    editable: Editable, requests: Sequence[Request], prefixes: Sequence[Sequence[str] | None] = ()
+) -> Aligned:
     """The prompts of a solve, a request after another: the bare one, the prefixed ones, and last the essence prompt.
 
     That one has no answer.
     """
     encoded: list[Encoded] = []
-    for request in requests:
-        for prefix in ("", *editable.prefixes):
+    for request, own in zip(requests, prefixes or [None] * len(requests), strict=True):
+        for prefix in ("", *(editable.prefixes if own is None else own)):
             prompt, span = fill(request.template, request.subject, prefix)
             encoded.append(encode(editable.tokenizer, prompt, subject=span, answer=request.target_new))
         prompt, span = fill(editable.essence, request.subject)
