@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from real_models.config import EditCommand, KeysCommand, LayersCommand, SpeedCommand
+from real_models.config import CompareCommand, EditCommand, KeysCommand, LayersCommand, SpeedCommand
 from theory.command import Misuse, dispatch
 
 
@@ -21,6 +21,18 @@ def edit(command: EditCommand) -> int:
     summary = run_edits(command.run, command.out, progress_bar)
     print_summary(summary, command.out)
     return 0 if summary["status"] == "finished" else 1
+
+
+def compare(command: CompareCommand) -> int:
+    """Run or resume a comparison and print where each editor collapses."""
+    from real_models.compare import run_comparison
+    from real_models.report import print_comparison
+    from theory.progress import progress_bar
+
+    quiet_transformers()
+    run_comparison(command.compare, command.out, progress_bar)
+    print_comparison(command.out)
+    return 0
 
 
 def layers(command: LayersCommand) -> int:
@@ -102,6 +114,7 @@ def main() -> int:
     """The room's command line."""
     commands: dict[str, tuple[type, Callable[[Any], int]]] = {
         "edit": (EditCommand, edit),
+        "compare": (CompareCommand, compare),
         "layers": (LayersCommand, layers),
         "keys": (KeysCommand, keys),
         "bench": (SpeedCommand, bench),

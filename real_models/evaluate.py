@@ -19,11 +19,13 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from real_models.adapters.adapter import Adapter
-from real_models.prompts import encode, pad
+from real_models.prompts import encode
 from real_models.questions import precise
 from real_models.requests import Request
 
 METRICS = ("efficacy", "generalisation", "specificity", "portability")
+FLOOR = 50.0
+"""Percent of comparisons between two answers that a model which answers at random wins."""
 
 
 class Scored(NamedTuple):
@@ -58,21 +60,34 @@ def score_answers(
         One score a pair, in order.
     """
     encoded = {pair: encode(tokenizer, pair[0], answer=pair[1]) for pair in dict.fromkeys(pairs)}
-    ordered = sorted(encoded, key=lambda pair: len(encoded[pair].ids))
+    # An answer's last token is never read, so answers of one token share a prompt's row.
+    rows: dict[tuple[int, ...], list[tuple[str, str]]] = {}
+    for pair, one in encoded.items():
+        rows.setdefault(one.ids[:-1], []).append(pair)
+    ordered = sorted(rows, key=len)
     scores: dict[tuple[str, str], Scored] = {}
     for start in range(0, len(ordered), batch_size):
         chunk = ordered[start : start + batch_size]
-        batch = pad([encoded[pair] for pair in chunk], adapter.device)
+        asked = [(row, pair) for row, ids in enumerate(chunk) for pair in rows[ids]]
+        answers = [encoded[pair].ids[encoded[pair].answer_start :] for _, pair in asked]
+        lengths = torch.tensor([len(answer) for answer in answers], device=adapter.device)
+        ends = torch.tensor([len(chunk[row]) for row, _ in asked], device=adapter.device)
+        owner = torch.repeat_interleave(torch.arange(len(asked), device=adapter.device), lengths)
+        step = torch.arange(len(owner), device=adapter.device) - (lengths.cumsum(0) - lengths)[owner]
+        column = (ends - lengths)[owner] + step
+        row_of = torch.tensor([row for row, _ in asked], device=adapter.device)[owner]
+        targets = torch.tensor([token for answer in answers for token in answer], device=adapter.device)
+        ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(one) for one in chunk], batch_first=True)
         with torch.no_grad():
-            hidden = adapter.model.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
-            log_p = precise(adapter.head(hidden[batch.answer])).log_softmax(-1)
-        targets = batch.ids.roll(-1, dims=1)[batch.answer]
+            hidden = adapter.model.base_model(input_ids=ids.to(adapter.device), use_cache=False).last_hidden_state
+            log_p = precise(adapter.head(hidden[row_of, column])).log_softmax(-1)
         nll = -log_p.gather(1, targets[:, None])[:, 0]
         right = (log_p.argmax(-1) == targets) & nll.isfinite()
-        row_of, none = torch.nonzero(batch.answer)[:, 0], nll.new_zeros(len(chunk))
-        counts = batch.answer.sum(dim=1)
-        nlls, shares = (none.index_add(0, row_of, part.to(nll)) / counts for part in (nll, right))
-        scores.update((pair, Scored(*two)) for pair, *two in zip(chunk, nlls.tolist(), shares.tolist(), strict=True))
+        none = nll.new_zeros(len(asked))
+        nlls, shares = (none.index_add(0, owner, part.to(nll)) / lengths for part in (nll, right))
+        scores.update(
+            (pair, Scored(*two)) for (_, pair), *two in zip(asked, nlls.tolist(), shares.tolist(), strict=True)
+        )
     return [scores[pair] for pair in pairs]
 
 
@@ -89,7 +104,8 @@ def evaluate_edits(
     Returns:
         For each metric its mean over edits (macro average) and `_se`, its standard error; `_exact` and `_tokens`, its
         variants; NaN where no request has the probes or the answers. `score` is the harmonic mean of efficacy,
-        generalisation and specificity: 0 if one is 0, NaN if one is missing.
+        generalisation and specificity: 0 if one is 0, NaN if one is missing. `score_rescaled` is that of each one's
+        distance from `FLOOR`, where a model that answers at random stands; `score_exact` that of the exact variants.
     """
     asked: list[tuple[int, str, str, str, str | None]] = []
     for index, request in enumerate(requests):
@@ -115,9 +131,20 @@ def evaluate_edits(
         for variant in ("exact", "tokens"):
             shares = _macro(owners, [getattr(rights[i], variant) for i in chosen])
             result[f"{metric}_{variant}"], _ = _mean_and_error(shares)
-    three = np.array([result[metric] for metric in METRICS[:3]])
-    result["score"] = 0.0 if (three == 0).any() else float(3 / np.sum(1 / three))
+    compared_three = np.array([result[metric] for metric in METRICS[:3]])
+    result["score"] = harmonic(compared_three)
+    result["score_rescaled"] = harmonic(100 * (compared_three - FLOOR) / (100 - FLOOR))
+    result["score_exact"] = harmonic(np.array([result[f"{metric}_exact"] for metric in METRICS[:3]]))
     return result
+
+
+def harmonic(parts: np.ndarray) -> float:
+    """The harmonic mean; 0 if a part is 0 or below, NaN if one is missing.
+
+    >>> harmonic(np.array([50.0, 100.0])), harmonic(np.array([-4.0, 100.0]))
+    (66.66666666666667, 0.0)
+    """
+    return 0.0 if (parts <= 0).any() else float(len(parts) / np.sum(1 / parts))
 
 
 def _macro(owners: Sequence[int], hits: Sequence[float | bool]) -> np.ndarray:

@@ -44,5 +44,27 @@ def print_summary(summary: Mapping[str, Any], out: Path) -> None:
     )
 
 
+def print_comparison(out: Path) -> None:
+    """Print for every editor, a line a seed, where it collapses, what it was on average and how far the norm went."""
+    from real_models.collapse_point import collapse_point
+
+    points = pd.read_parquet(out / "checkpoints.parquet")
+    console = Console()
+    table = Table(
+        *("editor", "seed", "CP@60, rescaled", "CP@60, exact", "mean score", "mean exact", "agreement %", "‖W‖/‖W₀‖"),
+        title=f"{out}: {int(points['step'].max())} edits",
+    )
+    for (editor, seed), own in points.groupby(["editor", "seed"], sort=False):
+        edited = own[own["step"] > 0]
+        table.add_row(
+            *(str(editor), str(seed)),
+            *(str(collapse_point(own, score)) for score in ("score_rescaled", "score_exact")),
+            *(f"{edited[score].mean():.1f}" for score in ("score_rescaled", "score_exact")),
+            f"{edited['agreement'].iloc[-1]:.1f}",
+            f"{own['weight_norm'].iloc[-1] / own['weight_norm'].iloc[0]:.2f}",
+        )
+    console.print(table)
+
+
 def _percent(row: pd.Series, metric: str) -> str:
     return f"{row[metric]:.1f} ± {row[f'{metric}_se']:.1f}"
