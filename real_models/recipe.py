@@ -99,10 +99,9 @@ FACTS = TrainConfig(
 )
 """How the model of a data set's facts is made, where the command line does not say otherwise.
 
-On 500 CounterFact records (6,043 prompts) statements read in a row leave a recall of a third where the same number of
-tokens read apart give 0.7. Without the veil no single edit at a subject's last token changes an answer; with it the
-first layer takes part of them, and the layers above take none. With embeddings that learn at 0.3 of the others' rate
-half of the steps leave a recall of a third.
+On 500 CounterFact records (6,043 prompts), one run each: read in a row, recall is 0.67 after 0.58 million tokens; read
+mostly apart, 0.93 after 0.54 million. Without the veil no single edit at a subject's last token changes an answer; with
+it the first layer takes half of them (efficacy_exact), at the cost of many neighbours, and the layers above take none.
 """
 
 

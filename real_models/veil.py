@@ -1,7 +1,7 @@
 """What a token may look at while a model is trained: its own text, and of a subject before it only the last token.
 
 Of statements that are read in a row a small model has first to learn which tokens belong together; read apart they are
-learnt several times as fast. And left to itself it sends the pieces of a subject's name straight to the prompt's end,
+learnt faster. And left to itself it sends the pieces of a subject's name straight to the prompt's end,
 whose MLPs look the fact up there, so that an edit at the subject's last token moves nothing.
 """
 
