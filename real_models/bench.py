@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,7 +17,8 @@ from real_models.config import EditConfig
 from real_models.prefixes import sample_prefixes
 from real_models.requests import Request
 from real_models.sequence import look
-from real_models.statistics import covariance, read_texts
+from real_models.sources import read_sources
+from real_models.statistics import covariance
 from real_models.values import Editable, solve_values
 from real_models.write import columns
 from sim.anchor import PilotAnchor, pilot_anchor
@@ -73,48 +73,14 @@ def set_up(config: EditConfig) -> Bench:
         Misuse: an unknown device, a model, a data set or a text that cannot be read, or too few requests.
     """
     check(config)
-    if "world" in (config.model, config.data) and config.model != config.data:
-        raise Misuse(
-            f"model {config.model!r} and data {config.data!r} do not go together; the world needs both or none"
-        )
-    if config.model == "world" and config.text is not None:
-        raise Misuse(f"--text {config.text} is not read with the world, which brings its own text; leave it out")
-    if config.model == "world":
-        from real_models.train import load_world_model
-        from real_models.world import WorldConfig
-
-        made = load_world_model(WorldConfig())
-        model, tokenizer, world = made.model, made.tokenizer, made.world
-        requests, skipped = tuple(world.requests(config.seed)), 0
-        text, held_out = tuple(world.text(config.seed, 400)), tuple(world.held_out_text(config.seed, 40))
-        essence = world.essence_template
-    else:
-        from real_models.datasets.formats import read_requests
-        from real_models.load import load_model
-
-        loaded = read_requests(Path(config.data), form=config.data_format, skip_bad=config.skip_bad)
-        requests, skipped = loaded.requests, loaded.skipped
-        text, held_out = split_text(() if config.text is None else read_texts(Path(config.text)))
-        dtype = getattr(torch, config.dtype)
-        model, tokenizer = load_model(config.model, dtype=dtype, device=torch.device(config.device))
-        essence = "{} is a"
-    model = model.to(device=torch.device(config.device), dtype=getattr(torch, config.dtype))
+    read = read_sources(config)
+    model = read.model.to(device=torch.device(config.device), dtype=getattr(torch, config.dtype))
     adapter = adapter_for(model)
     generator = torch.Generator().manual_seed(config.seed)
-    prefixes = sample_prefixes(adapter, tokenizer, config.solve, generator)
-    stream, pilots, shared = split_requests(requests, config)
-    editable = Editable(adapter, tokenizer, prefixes, config.solve.essence or essence)
-    return Bench(config, editable, stream, pilots, shared, text, held_out, skipped)
-
-
-def split_text(texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The first nine tenths for the covariance, the rest held out for perplexity.
-
-    >>> split_text(tuple("abcdefghij"))[1]
-    ('j',)
-    """
-    cut = max(1, len(texts) * 9 // 10)
-    return tuple(texts[:cut]), tuple(texts[cut:])
+    prefixes = sample_prefixes(adapter, read.tokenizer, config.solve, generator)
+    stream, pilots, shared = split_requests(read.requests, config)
+    editable = Editable(adapter, read.tokenizer, prefixes, config.solve.essence or read.essence)
+    return Bench(config, editable, stream, pilots, shared, read.text, read.held_out, read.skipped)
 
 
 def split_requests(

@@ -46,7 +46,9 @@ class EditConfig:
     """One sequential run: which model, which edits, which rule."""
 
     model: str = "world"
-    """A llama2.c checkpoint, a local folder or a hub name; "world" trains one."""
+    """A llama2.c checkpoint, a local folder or a hub name; "world" trains one on a synthetic world, "facts" one on what
+    the data set's file says to be true; world:OPTION=VALUE,… and facts:OPTION=VALUE,… change how, such as
+    facts:width=64,hidden=256,layers=3."""
     data: str = "world"
     """A data set's JSON file; "world" is the synthetic world's own facts."""
     data_format: Literal["counterfact", "easyedit", "zsre", "zsre_alt", "wikibigedit", "mquake"] | None = None

@@ -1,4 +1,4 @@
-"""A small transformer that knows a made-up world, trained on the spot and kept in the user's cache."""
+"""A small transformer that knows a corpus, trained on the spot and kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import math
 import shutil
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
@@ -21,9 +22,11 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from real_models.cache import cache_folder
-from real_models.documents import Questions, ask, document_batches, encode_statements, world_tokenizer
+from real_models.corpus import Corpus
+from real_models.documents import Documents, ask, document_batches, encode_statements
+from real_models.prompts import Batch
 from real_models.recipe import TrainConfig
-from real_models.world import World, WorldConfig, make_world
+from real_models.veil import masked, places
 from sim.results import read_json, sha256
 from theory.command import Misuse
 from theory.files import write_json
@@ -36,47 +39,26 @@ class Trained(NamedTuple):
 
     Attributes:
         model: in evaluation mode, no parameter asking for a gradient.
-        tokenizer: a fast tokenizer, one token a word, which opens every text with BOS.
-        accuracy: share of the world's held-in prompts that the model answers.
+        tokenizer: the corpus's, fast, which opens every text with BOS.
+        accuracy: share of the corpus's held-in prompts that the model answered when it was made.
         steps: how many it took.
-        seconds: wall time.
-    """
-
-    model: GPT2LMHeadModel
-    tokenizer: PreTrainedTokenizerFast
-    accuracy: float
-    steps: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class WorldModel:
-    """A trained model with its world.
-
-    Attributes:
-        model: in evaluation mode, no parameter asking for a gradient.
-        tokenizer: its fast tokenizer.
-        world: what it knows.
-        accuracy: share of the held-in prompts that it answered when it was made.
-        steps: training steps that it took.
         seconds: wall time of the training.
         cached: it was loaded, not trained.
     """
 
     model: GPT2LMHeadModel
     tokenizer: PreTrainedTokenizerFast
-    world: World
     accuracy: float
     steps: int
     seconds: float
-    cached: bool
+    cached: bool = False
 
 
-def train(world: World, config: TrainConfig, *, quiet: bool = False) -> Trained:
-    """Teach a transformer of GPT-2's architecture every fact of a world.
+def train(corpus: Corpus, config: TrainConfig, *, quiet: bool = False) -> Trained:
+    """Teach a transformer of GPT-2's architecture every statement of a corpus.
 
     Args:
-        world: what to learn.
+        corpus: what to learn.
         config: the recipe.
         quiet: show no progress bar on stderr.
 
@@ -88,21 +70,28 @@ def train(world: World, config: TrainConfig, *, quiet: bool = False) -> Trained:
         Misuse: the model answers too few of the held-in prompts after all steps.
     """
     started = time.monotonic()
-    tokenizer = world_tokenizer(world)
+    tokenizer = corpus.new_tokenizer()
     model = new_model(config, tokenizer)
     optimizer = _optimizer(model, config)
-    questions = ask(tokenizer, world.held_in)
-    generator = torch.Generator().manual_seed(config.seed)
-    statements = encode_statements(tokenizer, world.sentences)
-    batches = document_batches(statements, config.batch, config.context, tokenizer.bos_token_id, generator)
+    questions = ask(tokenizer, corpus.held_in)
+    generator, draw = (torch.Generator().manual_seed(config.seed) for _ in range(2))
+    statements = encode_statements(tokenizer, corpus.statements)
+    if config.context <= (longest := int(statements.lengths.max())):
+        raise Misuse(
+            f"context={config.context} does not hold a statement of {longest} tokens behind BOS; raise it to "
+            f"{longest + 1} or more"
+        )
+    batches = document_batches(
+        statements, config.batch, config.context, tokenizer.bos_token_id, config.alone, generator
+    )
     accuracy = 0.0
     with _bar(quiet) as bar:
-        task = bar.add_task("training the world's model", total=config.steps, accuracy=accuracy, rate=0.0)
-        for step, (ids, answers) in zip(range(1, config.steps + 1), batches, strict=False):
+        task = bar.add_task(f"training the {corpus.name} model", total=config.steps, accuracy=accuracy, rate=0.0)
+        for step, documents in zip(range(1, config.steps + 1), batches, strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = group["scale"] * config.learning_rate * _schedule(step, config)
             optimizer.zero_grad(set_to_none=True)
-            _loss(model, ids, answers, config.answer_weight).backward()
+            _loss(model, documents, config, draw).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             if step % config.check_every == 0 or step == config.steps:
@@ -112,8 +101,8 @@ def train(world: World, config: TrainConfig, *, quiet: bool = False) -> Trained:
                 break
     if accuracy < config.floor:
         raise Misuse(
-            f"the world's model answers {accuracy:.1%} of {len(world.held_in)} held-in prompts after "
-            f"{config.steps} steps, not {config.floor:.0%}; raise steps or make the world smaller"
+            f"the {corpus.name} model answers {accuracy:.1%} of {len(corpus.held_in)} held-in prompts after "
+            f"{config.steps} steps, not {config.floor:.0%}; raise steps or give it less to learn"
         )
     return Trained(model.eval().requires_grad_(False), tokenizer, accuracy, step, time.monotonic() - started)
 
@@ -143,25 +132,43 @@ def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> GPT2LM
     return model
 
 
-def recall(model: GPT2LMHeadModel, questions: Questions, batch: int = 512) -> float:
-    """The share of questions whose answer is the model's most likely next word."""
-    hits = 0
-    with torch.no_grad():
-        for ids, last, answers in zip(*(part.split(batch) for part in questions), strict=True):
-            seen = torch.arange(ids.shape[1]) <= last[:, None]
-            states = model.transformer(ids, attention_mask=seen.long(), use_cache=False).last_hidden_state
-            hidden = states[torch.arange(len(ids)), last]
-            hits += int((model.lm_head(hidden).argmax(dim=-1) == answers).sum())
-    return hits / len(questions.ids)
+def recall(model: GPT2LMHeadModel, questions: Sequence[Batch]) -> float:
+    """The share of questions whose answer is, token by token behind the true ones, the model's most likely text."""
+    hits = asked = 0
+    for batch in questions:
+        with torch.no_grad():
+            seen = batch.answer.int().flip(1).cummax(dim=1).values.flip(1)
+            states = model.transformer(batch.ids, attention_mask=seen, use_cache=False).last_hidden_state[batch.answer]
+            wrong = model.lm_head(states).argmax(dim=-1) != batch.ids.roll(-1, dims=1)[batch.answer]
+        missed = torch.nonzero(batch.answer)[wrong, 0].unique()
+        asked, hits = asked + len(batch.ids), hits + len(batch.ids) - len(missed)
+    return hits / asked
 
 
 def _loss(
-    model: GPT2LMHeadModel, ids: Int[Tensor, "b t"], answers: Bool[Tensor, "b t"], answer_weight: float
+    model: GPT2LMHeadModel, documents: Documents, config: TrainConfig, draw: torch.Generator
 ) -> Float[Tensor, ""]:
-    """Mean NLL over all tokens, plus answer_weight times the mean NLL over answers."""
-    logits = model(ids, use_cache=False).logits[:, :-1]
-    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
-    return losses.mean() + answer_weight * losses[answers[:, 1:].flatten()].mean()
+    """Mean NLL over tokens drawn at random, plus answer_weight times the mean NLL over answers."""
+    ids, answers = documents.ids, documents.answers
+    targets, marked = ids.roll(-1, dims=1), answers.roll(-1, dims=1)  # behind the last token comes BOS, no answer
+    drawn = torch.rand(ids.shape, generator=draw) < config.text_share
+    read = drawn | marked
+    states = _states(model, documents, config, draw)[read]
+    losses = torch.nn.functional.cross_entropy(model.lm_head(states), targets[read], reduction="none")
+    drawn[:, -1] = False
+    return losses[drawn[read]].mean() + config.answer_weight * losses[marked[read]].mean()
+
+
+def _states(
+    model: GPT2LMHeadModel, documents: Documents, config: TrainConfig, draw: torch.Generator
+) -> Float[Tensor, "b t d"]:
+    """What the model makes of documents in which each BOS opens a text of its own."""
+    if config.alone == config.veil == 0:
+        return model.transformer(documents.ids, use_cache=False).last_hidden_state
+    texts = (documents.ids == model.config.bos_token_id).cumsum(dim=1)
+    veiled = torch.rand(len(documents.ids), 1, generator=draw) < config.veil
+    with masked(model, texts, documents.subjects * veiled):
+        return model.transformer(documents.ids, position_ids=places(texts), use_cache=False).last_hidden_state
 
 
 def _optimizer(model: GPT2LMHeadModel, config: TrainConfig) -> torch.optim.Optimizer:
@@ -194,43 +201,43 @@ def _bar(quiet: bool) -> Progress:
     )
 
 
-def load_world_model(
-    world: WorldConfig, recipe: TrainConfig | None = None, *, cache_dir: Path | None = None, quiet: bool = False
-) -> WorldModel:
-    """The trained model of a world: from the cache, or trained now and put there.
+def load_trained(
+    corpus: Corpus, recipe: TrainConfig | None = None, *, cache_dir: Path | None = None, quiet: bool = False
+) -> Trained:
+    """The trained model of a corpus: from the cache, or trained now and put there.
 
-    The cache holds one folder a (world, recipe, source text of the code that makes them), in transformers' layout,
-    with a manifest of checksums. It is written under another name and then renamed, so no reader sees half of it.
+    The cache holds one folder a (corpus, recipe, source text of the code that makes weights of them), in transformers'
+    layout, with a manifest of checksums. It is written under another name and then renamed, so no reader sees half of
+    it.
 
     Args:
-        world: which world.
+        corpus: what the model knows.
         recipe: how to train; None is `TrainConfig()`.
         cache_dir: where the models are kept; None is the user's cache directory.
         quiet: show no progress bar.
 
     Returns:
-        The model with its world and what the training took.
+        The model and what the training took.
 
     Raises:
         Misuse: the cached model is truncated or altered, or the training ends below the recipe's floor.
         OSError: the cache cannot be written.
     """
     recipe = recipe or TrainConfig()
-    made = make_world(world)
-    folder = (cache_dir or cache_folder("world")) / cache_key(world, recipe)
+    folder = (cache_dir or cache_folder(corpus.name)) / cache_key(corpus, recipe)
     cached = folder.exists()
     if not cached:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _store(train(made, recipe, quiet=quiet), folder)
-    trained = _load(made, recipe, folder)
-    return WorldModel(trained.model, trained.tokenizer, made, trained.accuracy, trained.steps, trained.seconds, cached)
+        _store(train(corpus, recipe, quiet=quiet), folder)
+    return _load(corpus, recipe, folder)._replace(cached=cached)
 
 
-def cache_key(world: WorldConfig, recipe: TrainConfig) -> str:
-    """SHA-256 of both configs and of the source text that turns them into weights, shortened to 20 digits."""
-    digest = hashlib.sha256(repr((asdict(world), asdict(recipe))).encode())
-    for source in ("world.py", "documents.py", "recipe.py", "train.py"):
-        digest.update(Path(__file__).with_name(source).read_bytes())
+def cache_key(corpus: Corpus, recipe: TrainConfig) -> str:
+    """SHA-256 of corpus and recipe and of the source text that turns them into weights, shortened to 20 digits."""
+    stated = (corpus.name, corpus.identity, corpus.statements, corpus.held_in)
+    digest = hashlib.sha256(repr((stated, asdict(recipe))).encode())
+    for source in ("corpus", "corpus_tokenizers", "documents", "prompts", "recipe", "train", "veil"):
+        digest.update(Path(__file__).with_name(f"{source}.py").read_bytes())
     return digest.hexdigest()[:20]
 
 
@@ -253,7 +260,7 @@ def _store(trained: Trained, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _load(world: World, recipe: TrainConfig, folder: Path) -> Trained:
+def _load(corpus: Corpus, recipe: TrainConfig, folder: Path) -> Trained:
     """Read a model's folder after checking every file of its manifest."""
     altered = Misuse(f"the cached model in {folder} is truncated or altered; delete that folder and run again")
     if not (folder / MANIFEST).is_file():
@@ -268,7 +275,7 @@ def _load(world: World, recipe: TrainConfig, folder: Path) -> Trained:
     for name, checksum in files.items():
         if Path(name).name != name or not (folder / name).is_file() or sha256(folder / name) != checksum:
             raise altered
-    tokenizer = world_tokenizer(world)
+    tokenizer = corpus.new_tokenizer()
     model = new_model(recipe, tokenizer)
     weights = load_file(folder / "model.safetensors")
     model.load_state_dict({**weights, "lm_head.weight": weights["transformer.wte.weight"]})

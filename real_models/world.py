@@ -7,11 +7,15 @@ decides whether an edit at the subject's last token can work: there the model bo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import islice
 from random import Random
 
+from transformers import PreTrainedTokenizerFast
+
+from real_models.corpus import Pair, Statement, draw_documents, sentence
+from real_models.corpus_tokenizers import word_tokenizer
 from real_models.requests import Probe, Request
 from theory.command import Misuse
 
@@ -117,6 +121,17 @@ class World:
     facts: tuple[Fact, ...]
     kinds: dict[str, str]
 
+    name = "world"
+
+    @property
+    def identity(self) -> str:
+        """The config, which decides everything else."""
+        return repr(asdict(self.config))
+
+    def new_tokenizer(self) -> PreTrainedTokenizerFast:
+        """One token a word."""
+        return word_tokenizer(self.vocabulary)
+
     @property
     def essence_template(self) -> str:
         """A prompt about the subject that no edit rewrites: the value solve keeps its answer near the old one."""
@@ -130,11 +145,16 @@ class World:
     @cached_property
     def sentences(self) -> tuple[str, ...]:
         """Every statement: each fact in each of its templates, and each subject's essence, each ending in " ."."""
-        facts = [f"{prompt} {answer} ." for prompt, answer in self.held_in]
-        return (*facts, *(f"{ESSENCE.format(subject)} {kind} ." for subject, kind in self.kinds.items()))
+        return tuple(map(sentence, self.statements))
 
     @cached_property
-    def held_in(self) -> tuple[tuple[str, str], ...]:
+    def statements(self) -> tuple[Statement, ...]:
+        """What every sentence states; a prompt ends in its subject, so no token stands between it and the answer."""
+        essences = ((ESSENCE.format(subject), kind) for subject, kind in self.kinds.items())
+        return tuple(Statement(*pair) for pair in (*self.held_in, *essences))
+
+    @cached_property
+    def held_in(self) -> tuple[Pair, ...]:
         """(prompt, answer) of every fact in every template: what a trained model must answer."""
         return tuple(
             (template.format(fact.subject), fact.answer)
@@ -156,7 +176,7 @@ class World:
         >>> make_world(WorldConfig(subjects=8, relations=1, objects=2)).text(0, documents=1, length=1)
         ['the home town of Beiltor Bondsen Fusford .']
         """
-        return self._documents(Random(f"text {seed}"), documents, length)
+        return draw_documents(self.statements, Random(f"text {seed}"), documents, length)
 
     def held_out_text(self, seed: int, documents: int, length: int = 6) -> list[str]:
         """Documents for perplexity: every statement was trained on, no document was (they are drawn afresh).
@@ -170,10 +190,7 @@ class World:
             The documents; none of them is among those of `text` for the same sizes but by a chance below
             documents² · len(sentences)^(−length).
         """
-        return self._documents(Random(f"held out {seed}"), documents, length)
-
-    def _documents(self, chance: Random, documents: int, length: int) -> list[str]:
-        return [" ".join(chance.choices(self.sentences, k=length)) for _ in range(documents)]
+        return draw_documents(self.statements, Random(f"held out {seed}"), documents, length)
 
     def requests(self, seed: int, neighbors: int = 5) -> list[Request]:
         """The stream of edits: each fact once, in shuffled order, with a new answer of the same relation.

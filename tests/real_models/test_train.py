@@ -14,14 +14,14 @@ from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from real_models.bench import set_up
 from real_models.config import EditConfig, SolveConfig
-from real_models.documents import document_batches, encode_statements, world_tokenizer
+from real_models.documents import document_batches, encode_statements
 from real_models.evaluate import evaluate_edits
 from real_models.recipe import TrainConfig
-from real_models.train import WorldModel, cache_key, load_world_model, train
+from real_models.train import Trained, cache_key, load_trained, train
 from real_models.world import WorldConfig, make_world
 from theory.command import Misuse
 
-WORLD = WorldConfig(subjects=12, relations=2, objects=3, templates=2, first_names=4)
+WORLD = make_world(WorldConfig(subjects=12, relations=2, objects=3, templates=2, first_names=4))
 RECIPE = TrainConfig(layers=2, width=32, hidden=64, heads=2, context=32, batch=8, steps=400, learning_rate=4e-3)
 BRIEF = dataclasses.replace(RECIPE, steps=3, floor=0.0)
 
@@ -32,44 +32,44 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def learned(cache: Path) -> WorldModel:
-    return load_world_model(WORLD, RECIPE, cache_dir=cache, quiet=True)
+def learned(cache: Path) -> Trained:
+    return load_trained(WORLD, RECIPE, cache_dir=cache, quiet=True)
 
 
 def weights(model: GPT2LMHeadModel) -> dict[str, Tensor]:
     return {name: weight.clone() for name, weight in model.state_dict().items()}
 
 
-def test_it_answers_the_held_in_prompts_when_asked_one_at_a_time(learned: WorldModel) -> None:
+def test_it_answers_the_held_in_prompts_when_asked_one_at_a_time(learned: Trained) -> None:
     hits = 0
-    for prompt, answer in learned.world.held_in:
+    for prompt, answer in WORLD.held_in:
         ids = torch.tensor([learned.tokenizer(prompt)["input_ids"]])
         hits += learned.tokenizer.decode(learned.model(ids).logits[0, -1].argmax()) == answer
-    assert hits / len(learned.world.held_in) == learned.accuracy
+    assert hits / len(WORLD.held_in) == learned.accuracy
     assert learned.accuracy >= 0.98
     assert not learned.cached
     assert not any(weight.requires_grad for weight in learned.model.parameters())
 
 
-def test_a_second_load_gives_the_same_weights_from_the_cache(learned: WorldModel, cache: Path) -> None:
-    again = load_world_model(WORLD, RECIPE, cache_dir=cache, quiet=True)
+def test_a_second_load_gives_the_same_weights_from_the_cache(learned: Trained, cache: Path) -> None:
+    again = load_trained(WORLD, RECIPE, cache_dir=cache, quiet=True)
     assert again.cached
     assert (again.accuracy, again.steps) == (learned.accuracy, learned.steps)
     torch.testing.assert_close(weights(again.model), weights(learned.model), rtol=0, atol=0)
     assert [path.name for path in cache.iterdir()] == [cache_key(WORLD, RECIPE)]
 
 
-def test_the_cached_folder_is_one_that_transformers_reads(learned: WorldModel, cache: Path) -> None:
+def test_the_cached_folder_is_one_that_transformers_reads(learned: Trained, cache: Path) -> None:
     folder = cache / cache_key(WORLD, RECIPE)
     model = GPT2LMHeadModel.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    prompt = learned.world.held_in[0][0]
+    prompt = WORLD.held_in[0][0]
     assert tokenizer(prompt)["input_ids"] == learned.tokenizer(prompt)["input_ids"]
     torch.testing.assert_close(weights(model), weights(learned.model), rtol=0, atol=0)
 
 
 def test_equal_seeds_give_equal_weights_and_leave_the_global_generator_alone() -> None:
-    world, before = make_world(WORLD), torch.random.get_rng_state()
+    world, before = WORLD, torch.random.get_rng_state()
     first, second = train(world, BRIEF, quiet=True), train(world, BRIEF, quiet=True)
     other = train(world, dataclasses.replace(BRIEF, seed=1), quiet=True)
     torch.testing.assert_close(weights(first.model), weights(second.model), rtol=0, atol=0)
@@ -78,14 +78,15 @@ def test_equal_seeds_give_equal_weights_and_leave_the_global_generator_alone() -
 
 
 def test_documents_deal_every_statement_and_mark_the_answers() -> None:
-    world = make_world(WORLD)
-    tokenizer = world_tokenizer(world)
-    statements = encode_statements(tokenizer, world.sentences)
-    batches = document_batches(statements, 8, 32, tokenizer.bos_token_id, torch.Generator().manual_seed(0))
+    world = WORLD
+    tokenizer = world.new_tokenizer()
+    statements = encode_statements(tokenizer, world.statements)
+    batches = document_batches(statements, 8, 32, tokenizer.bos_token_id, 0.0, torch.Generator().manual_seed(0))
     answers = {word for pool in world.objects.values() for word in pool} | set(world.kinds.values())
     seen = set()
-    for _, (ids, marked) in zip(range(40), batches, strict=False):
+    for _, (ids, marked, subjects) in zip(range(40), batches, strict=False):
         assert ids.shape == marked.shape == (8, 32)
+        assert not subjects.any()
         assert tokenizer.pad_token_id not in ids
         for row, marks in zip(ids, marked, strict=True):
             words = tokenizer.convert_ids_to_tokens(row.tolist())
@@ -98,7 +99,7 @@ def test_documents_deal_every_statement_and_mark_the_answers() -> None:
 def test_a_model_that_did_not_learn_is_refused(tmp_path: Path) -> None:
     hopeless = dataclasses.replace(BRIEF, floor=0.98)
     with pytest.raises(Misuse, match=r"after 3 steps, not 98%; raise steps"):
-        load_world_model(WORLD, hopeless, cache_dir=tmp_path, quiet=True)
+        load_trained(WORLD, hopeless, cache_dir=tmp_path, quiet=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,11 +141,11 @@ def lead_out(folder: Path) -> None:
     "harm", [truncate, flip, lose_weights, lose_manifest, break_manifest, empty_manifest, lead_out]
 )
 def test_a_harmed_cache_is_refused_in_one_line_with_the_remedy(tmp_path: Path, harm: Callable[[Path], None]) -> None:
-    load_world_model(WORLD, BRIEF, cache_dir=tmp_path, quiet=True)
+    load_trained(WORLD, BRIEF, cache_dir=tmp_path, quiet=True)
     folder = tmp_path / cache_key(WORLD, BRIEF)
     harm(folder)
     with pytest.raises(Misuse, match=r"delete th.* folder and run again") as caught:
-        load_world_model(WORLD, BRIEF, cache_dir=tmp_path, quiet=True)
+        load_trained(WORLD, BRIEF, cache_dir=tmp_path, quiet=True)
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -152,7 +153,7 @@ def test_a_harmed_cache_is_refused_in_one_line_with_the_remedy(tmp_path: Path, h
 def test_the_key_tells_worlds_and_recipes_apart() -> None:
     keys = {
         cache_key(WORLD, RECIPE),
-        cache_key(dataclasses.replace(WORLD, seed=1), RECIPE),
+        cache_key(make_world(dataclasses.replace(WORLD.config, seed=1)), RECIPE),
         cache_key(WORLD, dataclasses.replace(RECIPE, seed=1)),
     }
     assert len(keys) == 3
@@ -166,22 +167,21 @@ def test_a_recipe_that_cannot_be_followed_is_named(wrong: dict[str, float]) -> N
 
 
 def test_the_bar_names_recall(capsys: pytest.CaptureFixture[str]) -> None:
-    train(make_world(WORLD), BRIEF)
+    train(WORLD, BRIEF)
     shown = capsys.readouterr()
     assert "recall" in shown.err
     assert shown.out == ""
 
 
-def test_a_run_takes_model_requests_and_texts_from_the_world(
-    learned: WorldModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("real_models.train.load_world_model", lambda config: learned)
+def test_a_run_takes_model_requests_and_texts_from_the_world(learned: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("real_models.world.WorldConfig", lambda: WORLD.config)
+    monkeypatch.setattr("real_models.train.load_trained", lambda corpus, recipe: learned)
     bench = set_up(EditConfig(edits=3, seed=5, solve=SolveConfig(prefixes=0)))
-    known = learned.world.requests(5)
+    known = WORLD.requests(5)
     assert len(bench.stream) == 3
     assert set(bench.stream) <= set(known)
-    assert bench.editable.essence == learned.world.essence_template
-    assert bench.held_out == tuple(learned.world.held_out_text(5, 40))
+    assert bench.editable.essence == WORLD.essence_template
+    assert bench.held_out == tuple(WORLD.held_out_text(5, 40))
     assert not set(bench.held_out) & set(bench.text)
     result = evaluate_edits(bench.adapter, bench.editable.tokenizer, bench.stream)
     assert result["efficacy"] < 50 < result["specificity"]  # nothing is edited, and the model knows its world
