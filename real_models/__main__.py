@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from real_models.config import CompareCommand, EditCommand, KeysCommand, LayersCommand, SpeedCommand
+from real_models.config import CollapseCommand, CompareCommand, EditCommand, KeysCommand, LayersCommand, SpeedCommand
 from theory.command import Misuse, dispatch
 
 
@@ -32,6 +32,23 @@ def compare(command: CompareCommand) -> int:
     quiet_transformers()
     run_comparison(command.compare, command.out, progress_bar)
     print_comparison(command.out)
+    return 0
+
+
+def collapse(command: CollapseCommand) -> int:
+    """Run what is missing of the collapse experiment and print every comparison."""
+    from real_models.collapse import chosen, comparisons, write_record
+    from real_models.jobs import run_all
+    from real_models.report import print_comparison
+
+    jobs = chosen(comparisons(command.data), command.only)
+    run_all(jobs, command.out)
+    folders = [command.out / job.name for job in jobs]
+    for job, folder in zip(jobs, folders, strict=True):
+        print(f"\n{job.command()}")
+        print_comparison(folder)
+    if command.record is not None:
+        write_record(folders, command.record)
     return 0
 
 
@@ -115,6 +132,7 @@ def main() -> int:
     commands: dict[str, tuple[type, Callable[[Any], int]]] = {
         "edit": (EditCommand, edit),
         "compare": (CompareCommand, compare),
+        "collapse": (CollapseCommand, collapse),
         "layers": (LayersCommand, layers),
         "keys": (KeysCommand, keys),
         "bench": (SpeedCommand, bench),

@@ -16,7 +16,7 @@ def check(config: EditConfig) -> None:
     positive |= {"checkpoint_every": config.checkpoint_every, "save_every": config.save_every}
     positive |= {"batch": config.batch, "identity_every": config.identity_every}
     positive |= {"eval_sample": config.eval_sample, "steps": config.solve.steps, "clamp": config.solve.clamp}
-    positive |= {"learning_rate": config.solve.learning_rate}
+    positive |= {"learning_rate": config.solve.learning_rate, "anchor_times": config.anchor_times}
     for name, value in positive.items():
         if not value > 0:
             raise Misuse(f"--{name.replace('_', '-')} is {value}; it must be positive")
@@ -33,8 +33,11 @@ def check(config: EditConfig) -> None:
         raise Misuse(f"--ridge and --threshold are AlphaEdit's, not {config.rule}'s; leave them out")
     if config.anchor and config.pilots < 2:
         raise Misuse(f"--pilots is {config.pilots}; an anchor needs at least 2")
-    if not config.anchor and (config.one_sided or config.drop is not None or config.anchor_at != "last"):
-        raise Misuse("--one-sided, --drop and --anchor-at shape the anchor; add --anchor or leave them out")
+    shaped = config.one_sided or config.drop is not None or config.anchor_at != "last" or config.anchor_times != 1
+    if not config.anchor and shaped:
+        raise Misuse(
+            "--one-sided, --drop, --anchor-times and --anchor-at shape the anchor; add --anchor or leave them out"
+        )
     if config.solve.most_probable is not None and config.solve.most_probable < 0:
         raise Misuse(f"--most-probable is {config.solve.most_probable}; give a number of updates, such as 4")
     if config.solve.keep is not None and not 0 < config.solve.keep <= 1:

@@ -17,7 +17,7 @@ from real_models.check import check
 from real_models.config import CompareConfig, EditConfig
 from real_models.editors import describe, make_editors
 from real_models.instant import instant
-from real_models.run import Progress, checkpoint, interruption, passed
+from real_models.run import Progress, checkpoint, due, interruption, passed
 from real_models.sequence import Stream, edit_streams
 from real_models.write import Row
 from sim.results import claim_folder, finish, load_state, read_json, release_folder, save_state
@@ -40,7 +40,8 @@ def configured(words: str, base: EditConfig) -> EditConfig:
     ('memit', True, 2.0, ('rect',))
     """
     rule, *parts = words.split("+")
-    config = replace(base, rule=rule, anchor=False, one_sided=False, drop=None, deltas=(), values_from="current")
+    plain: dict[str, Any] = {"anchor": False, "one_sided": False, "drop": None, "anchor_times": 1.0}
+    config = replace(base, rule=rule, deltas=(), values_from="current", **plain)
     for part in parts:
         name, _, options = part.partition(":")
         if name == "nas":
@@ -58,10 +59,10 @@ def _nas(options: str) -> dict[str, Any]:
         name, equals, value = option.partition("=")
         if name == "one_sided" and not equals:
             chosen["one_sided"] = True
-        elif name == "drop" and value.replace(".", "", 1).isdigit():
-            chosen["drop"] = float(value)
+        elif name in ("drop", "times") and value.replace(".", "", 1).isdigit():
+            chosen["anchor_times" if name == "times" else name] = float(value)
         else:
-            raise Misuse(f"nas has no option {option!r}; it has one_sided and drop=ANCHORS")
+            raise Misuse(f"nas has no option {option!r}; it has one_sided, drop=ANCHORS and times=FACTOR")
     return chosen
 
 
@@ -149,7 +150,7 @@ def run_comparison(config: CompareConfig, out: Path, track: Track) -> dict[str, 
 def check_comparison(config: CompareConfig) -> None:
     """Raise Misuse for editors or seeds that cannot run together, and for options that `--editors` gives."""
     run, usual = config.run, EditConfig()
-    for name in ("rule", "deltas", "anchor", "one_sided", "drop", "values_from"):
+    for name in ("rule", "deltas", "anchor", "one_sided", "drop", "anchor_times", "values_from"):
         if getattr(run, name) != getattr(usual, name):
             raise Misuse(f"--{name.replace('_', '-')} speaks of one editor; write it into --editors, such as rome+nas")
     if run.seed != usual.seed:
@@ -194,7 +195,7 @@ def step(lines: Sequence[Line], begun: int, run: EditConfig) -> None:
         progress.step = min(begun + run.batch, run.edits)
         if not one.finite:
             line.status = f"stopped: a number was not finite at edit {progress.step}"
-        if passed(run.checkpoint_every, begun, progress.step) or progress.step == run.edits:
+        if due(run, begun, progress.step):
             line.evaluate()
 
 

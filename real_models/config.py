@@ -65,6 +65,8 @@ class EditConfig:
     """Let the anchor only shorten values; as published it also lengthens them."""
     drop: float | None = None
     """Drop an edit whose value is longer than this many anchors (2 as published); default: drop nothing."""
+    anchor_times: float = 1.0
+    """With --anchor: the anchor is this many times the pilots' mean norm (1 as published)."""
     anchor_at: Literal["last", "every"] = "last"
     """With --anchor: rescale the solved value once, at the last edited layer as published, or what every edited layer
     writes, each to an anchor of its own."""
@@ -94,6 +96,8 @@ class EditConfig:
     """Text for C and for held-out perplexity: a .txt file or a JSON list of strings; the world brings its own."""
     checkpoint_every: int = 50
     """Edits between evaluations."""
+    early: bool = False
+    """Evaluate also after 8, 16, 32, … edits, up to the first of the regular evaluations."""
     eval_sample: int = 100
     """Evaluate at most this many of the edits so far, sampled with the run's seed."""
     fluency: int = 0
@@ -146,6 +150,20 @@ class CompareCommand:
     """The comparison."""
     out: Path = Path("results/compare")
     """Its folder; the same command resumes a comparison that was stopped."""
+
+
+@dataclass(frozen=True)
+class CollapseCommand:
+    """Run the collapse experiment: every comparison of it, two at a time, each in a folder of its own."""
+
+    data: str | None = None
+    """CounterFact's native file; without it the comparison on a model taught its statements is left out."""
+    only: tuple[str, ...] = ()
+    """Comparisons to run, by name; all without it."""
+    out: Path = Path("results/collapse")
+    """Where the comparisons' folders go; those that are there already are kept, or resumed."""
+    record: Path | None = None
+    """Also write there, as small tables, what the account reads."""
 
 
 @dataclass(frozen=True)

@@ -58,10 +58,10 @@ def make_editors(bench: Bench, layers: Sequence[int], anchors: Mapping[int, floa
         )
     for layer in layers:
         bias, values = bench.adapter.bias(layer), list[Transform[Edit]]()
-        if layer in anchors and config.drop is not None:
-            values.append(drop_norm(config.drop * anchors[layer], bias=bias))
         if layer in anchors:
-            values.append(anchor_norm(anchors[layer], two_sided=not config.one_sided, bias=bias))
+            anchor = config.anchor_times * anchors[layer]
+            values += [drop_norm(config.drop * anchor, bias=bias)] if config.drop is not None else []
+            values.append(anchor_norm(anchor, two_sided=not config.one_sided, bias=bias))
         solver, own = make_solver(bench, layer)
         if config.batch > 1 and solver.form is not None and not solver.form.batches:
             raise Misuse(f"--batch is {config.batch}, and {config.rule} writes one key at a time; use memit")

@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,45 @@ class Runner:
         for process in self.processes:
             if process.poll() is None:
                 process.terminate()
+
+
+def run_all(jobs: Sequence[Job], folder: Path) -> None:
+    """Run jobs, as many at a time as there are cores, with a bar for each on stderr; those finished before are kept.
+
+    Raises:
+        Misuse: a job ended without a result.
+    """
+    with bars({job.name: job.steps or 1 for job in jobs}) as report:
+        runner = Runner(folder, report)
+        try:
+            for future in [runner.start(job) for job in jobs]:
+                future.result()
+        finally:
+            runner.stop()
+
+
+@contextmanager
+def bars(totals: Mapping[str, int]) -> Iterator[Callable[[str, int | None], None]]:
+    """A bar for every job: count, time spent, time left; the function that a `Runner` reports to."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        tasks = {name: progress.add_task(name, total=total) for name, total in totals.items()}
+
+        def report(name: str, step: int | None) -> None:
+            if step is not None:
+                progress.update(tasks[name], completed=step)
+
+        yield report
 
 
 def step_of(folder: Path) -> int:

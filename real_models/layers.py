@@ -41,7 +41,9 @@ def single_edits(bench: Bench, trials: Sequence[Request], layers: Iterable[int],
     Returns:
         One row a layer and request: efficacy, generalisation, specificity and their exact variants, in percent.
     """
-    config = replace(bench.config, rule="rome", metric="identity", anchor=False, one_sided=False, drop=None)
+    config = replace(
+        bench.config, rule="rome", metric="identity", anchor=False, one_sided=False, drop=None, anchor_times=1.0
+    )
     config = replace(config, anchor_at="last", values_from="current")
     single = replace(bench, config=config)
     pairs = [(layer, request) for layer in layers for request in trials]

@@ -88,7 +88,7 @@ def run_edits(config: EditConfig, out: Path, track: Track) -> dict[str, Any]:
             if not finite:
                 status = f"stopped: a number was not finite at edit {progress.step}"
                 break
-            if passed(config.checkpoint_every, begun, progress.step) or progress.step == config.edits:
+            if due(config, begun, progress.step):
                 progress.checkpoints.append(checkpoint(bench, progress, unedited))
             if interrupted or passed(config.save_every, begun, progress.step):
                 save(bench, progress, out)
@@ -119,6 +119,16 @@ def passed(every: int, before: int, after: int) -> bool:
     (True, False)
     """
     return before // every < after // every
+
+
+def due(config: EditConfig, before: int, after: int) -> bool:
+    """Whether a step ends with an evaluation."""
+    early = (2**power for power in range(3, config.checkpoint_every.bit_length()))
+    return (
+        passed(config.checkpoint_every, before, after)
+        or after >= config.edits
+        or (config.early and any(before < edits <= after for edits in early))
+    )
 
 
 def restore(bench: Bench, out: Path, track: Track, unedited: Reading) -> Progress:

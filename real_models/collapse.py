@@ -1,0 +1,92 @@
+"""The collapse experiment: which comparisons it consists of, and the small tables that its account reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from real_models.jobs import Job
+from sim.results import read_json
+from theory.command import Misuse
+from theory.files import write_atomically, write_json
+
+PLAIN = ("rome", "memit", "memit_seq", "alphaedit", "memit+rect", "memit+prune", "encore")
+"""The editors of the paper's comparison; RECT and PRUNE act on MEMIT's writes."""
+ANCHORED = tuple(f"{rule}+nas{'+' if parts else ''}{parts}" for rule, _, parts in (e.partition("+") for e in PLAIN))
+RIVALS = (
+    *("rome+original", "memit_seq+original", "alphaedit+original", "mose", "mose+nas"),
+    *("alphaedit+nas:one_sided", "alphaedit+nas:drop=2", "memit+nas:one_sided", "memit+nas:drop=2"),
+    *("alphaedit+nas:times=0.8", "alphaedit+nas:times=1.25", "memit+nas:times=0.8", "memit+nas:times=1.25"),
+)
+"""What may do as NAS does, NAS's own variants, and anchors that are a fifth too short or a quarter too long."""
+THREE = ("rome", "rome+nas", "memit", "memit+nas", "alphaedit", "alphaedit+nas")
+SMALL = "world:width=64,hidden={n},layers=8,embedding_scale=0.6,learning_rate=1.5e-3,steps=800"
+LARGE = "world:width=128,hidden=512,layers=6,embedding_scale=0.6,learning_rate=1.5e-3,steps=500"
+SOLVE = ("--steps", "12", "--prefixes", "2", "--prefix-tokens", "5", "--pilots", "100", "--eval-sample", "80")
+OFTEN = ("--checkpoint-every", "48", "--early", "--save-every", "96", "--identity-every", "50")
+SEEDS = ("0", "1", "2")
+
+
+def comparisons(data: str | None) -> tuple[Job, ...]:
+    """The comparisons; the longest come first, so that two workers end together.
+
+    Args:
+        data: CounterFact's native file, for the model taught its statements; None leaves that out.
+    """
+    small = ("--model", SMALL.format(n=256), "--layers", "4")
+
+    def job(name: str, editors: Sequence[str], edits: int, *more: str, seeds: Sequence[str] = SEEDS) -> Job:
+        words = ("real_models", "compare", *SOLVE, *OFTEN, "--edits", str(edits), "--editors", *editors)
+        return Job(name, (*words, "--seeds", *seeds, *more), edits)
+
+    facts = ("--model", "facts:hidden=320,steps=2000", "--data", str(data), "--layers", "0")
+    return (
+        job("world-512", (*PLAIN, *ANCHORED), 768, "--model", LARGE, "--layers", "2"),
+        job("world-256", (*PLAIN, *ANCHORED), 768, *small),
+        *((job("facts-320", (*PLAIN, *ANCHORED), 500, *facts),) if data else ()),
+        job("rivals", RIVALS, 768, *small),
+        job("layers", THREE, 288, *small[:2], "--layers", "3", "4", "5", seeds=SEEDS[:2]),
+        job("clamp", THREE, 288, *small, "--clamp", "4"),
+        *(
+            job(f"width-{n}", ("memit_seq", "alphaedit"), 2 * n, "--model", SMALL.format(n=n), "--layers", "4")
+            for n in (128, 192, 384)
+        ),
+    )
+
+
+def chosen(jobs: Sequence[Job], only: Sequence[str]) -> list[Job]:
+    """The comparisons that `only` names; all without it."""
+    names = [job.name for job in jobs]
+    for name in only:
+        if name not in names:
+            raise Misuse(f"--only {name} names no comparison; choose among {', '.join(names)} (facts-320 needs --data)")
+    return [job for job in jobs if not only or job.name in only]
+
+
+KEPT = (
+    *("editor", "seed", "step", "layer", "weight_norm_after", "delta_norm", "v0_norm", "solved_norm", "shift_norm"),
+    *("hidden_norm", "key_norm", "s", "instant", "instant_exact"),
+)
+"""The columns of a comparison's rows that a record keeps, in float32."""
+
+
+def write_record(folders: Iterable[Path], record: Path) -> None:
+    """Write every comparison's checkpoints, its rows in few columns, and its summary, into one folder.
+
+    Args:
+        folders: finished comparisons.
+        record: where the tables go, named by comparison.
+    """
+    record.mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        rows = pd.read_parquet(folder / "rows.parquet", columns=list(KEPT))
+        numbers = rows.select_dtypes("number").columns.difference(["seed", "step", "layer"])
+        rows = rows.astype(dict.fromkeys(numbers, "float32"))
+        points = pd.read_parquet(folder / "checkpoints.parquet")
+        for name, table in (("rows", rows), ("checkpoints", points)):
+            save = partial(table.to_parquet, index=False, compression="zstd")
+            write_atomically(record / f"{folder.name}.{name}.parquet", save)
+        write_json(record / f"{folder.name}.json", read_json(folder / "summary.json"))
