@@ -24,9 +24,9 @@ RIVALS = (
 """What may do as NAS does, NAS's own variants, and anchors that are a fifth too short or a quarter too long."""
 THREE = ("rome", "rome+nas", "memit", "memit+nas", "alphaedit", "alphaedit+nas")
 SMALL = "world:width=64,hidden={n},layers=8,embedding_scale=0.6,learning_rate=1.5e-3,steps=800"
-LARGE = "world:width=128,hidden=512,layers=6,embedding_scale=0.6,learning_rate=1.5e-3,steps=500"
-SOLVE = ("--steps", "12", "--prefixes", "2", "--prefix-tokens", "5", "--pilots", "100", "--eval-sample", "80")
-OFTEN = ("--checkpoint-every", "48", "--early", "--save-every", "96", "--identity-every", "50")
+LARGE = "world:width=96,hidden=384,layers=6,embedding_scale=0.6,learning_rate=1.5e-3,steps=600"
+SOLVE = ("--steps", "12", "--prefixes", "2", "--prefix-tokens", "5", "--pilots", "100", "--eval-sample", "64")
+OFTEN = ("--checkpoint-every", "64", "--early", "--save-every", "128", "--identity-every", "50")
 SEEDS = ("0", "1", "2")
 
 
@@ -44,15 +44,15 @@ def comparisons(data: str | None) -> tuple[Job, ...]:
 
     facts = ("--model", "facts:hidden=320,steps=2000", "--data", str(data), "--layers", "0")
     return (
-        job("world-512", (*PLAIN, *ANCHORED), 768, "--model", LARGE, "--layers", "2"),
+        job("world-384", (*PLAIN, *ANCHORED), 576, "--model", LARGE, "--layers", "3"),
         job("world-256", (*PLAIN, *ANCHORED), 768, *small),
-        *((job("facts-320", (*PLAIN, *ANCHORED), 500, *facts),) if data else ()),
-        job("rivals", RIVALS, 768, *small),
+        *((job("facts-320", THREE, 500, *facts),) if data else ()),
+        job("rivals", RIVALS, 384, *small),
         job("layers", THREE, 288, *small[:2], "--layers", "3", "4", "5", seeds=SEEDS[:2]),
         job("clamp", THREE, 288, *small, "--clamp", "4"),
         *(
             job(f"width-{n}", ("memit_seq", "alphaedit"), 2 * n, "--model", SMALL.format(n=n), "--layers", "4")
-            for n in (128, 192, 384)
+            for n in (128, 192, 320)
         ),
     )
 

@@ -19,7 +19,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from real_models.adapters.adapter import Adapter
-from real_models.prompts import encode
+from real_models.prompts import encode_answers
 from real_models.questions import precise
 from real_models.requests import Request
 
@@ -59,7 +59,8 @@ def score_answers(
     Returns:
         One score a pair, in order.
     """
-    encoded = {pair: encode(tokenizer, pair[0], answer=pair[1]) for pair in dict.fromkeys(pairs)}
+    distinct = list(dict.fromkeys(pairs))
+    encoded = dict(zip(distinct, encode_answers(tokenizer, distinct) if distinct else [], strict=True))
     # An answer's last token is never read, so answers of one token share a prompt's row.
     rows: dict[tuple[int, ...], list[tuple[str, str]]] = {}
     for pair, one in encoded.items():

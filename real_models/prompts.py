@@ -80,9 +80,21 @@ def encode(
     Raises:
         Misuse: the subject or the answer is left without a token.
     """
-    text = f"{prompt} {answer}" if answer else prompt
-    encoding = tokenizer(text, return_offsets_mapping=True)
-    ids, spans = encoding["input_ids"], encoding["offset_mapping"]
+    encoding = tokenizer(f"{prompt} {answer}" if answer else prompt, return_offsets_mapping=True)
+    return _placed(encoding["input_ids"], encoding["offset_mapping"], prompt, subject, answer)
+
+
+def encode_answers(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, str]]) -> list[Encoded]:
+    """`encode` for (prompt, answer) pairs without a subject, all at once."""
+    encoding = tokenizer([f"{prompt} {answer}" for prompt, answer in pairs], return_offsets_mapping=True)
+    made = zip(encoding["input_ids"], encoding["offset_mapping"], pairs, strict=True)
+    return [_placed(ids, spans, prompt, None, answer) for ids, spans, (prompt, answer) in made]
+
+
+def _placed(
+    ids: Sequence[int], spans: Sequence[tuple[int, int]], prompt: str, subject: tuple[int, int] | None, answer: str
+) -> Encoded:
+    """Where subject and answer lie among the tokens, by the characters that each of them spans."""
     answer_start = next((i for i, (start, end) in enumerate(spans) if end > len(prompt) and end > start), len(ids))
     if answer and answer_start == len(ids):
         raise Misuse(f"the answer {answer!r} after {prompt!r} has no token in this tokenizer; check the data set")
