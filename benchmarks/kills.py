@@ -31,7 +31,7 @@ from safetensors.torch import load_file
 from sim.results import provenance, read_json
 
 STAGES = ("training",) * 5 + ("covariance",) * 5 + ("edits and evaluation",) * 10
-RECORDS, EDITS, EVERY = 72, 72, 3
+RECORDS, EDITS, EVERY = 144, 120, 3
 MODEL = (
     "facts:layers=2,width=32,hidden=64,heads=2,context=48,batch=8,steps=800,learning_rate=6e-3,check_every=200,"
     "target=1,floor=0"

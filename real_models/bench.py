@@ -128,5 +128,5 @@ def measure_anchors(bench: Bench, layers: Sequence[int], track: Track) -> dict[i
 
 def _outputs(bench: Bench, requests: Sequence[Request], layer: int) -> Tensor:
     """A projection's outputs Wk + b at the subjects' last tokens of the bare prompts, (m, u)."""
-    here, bias = look(bench.editable, requests, layer, layer), bench.adapter.bias(layer)
+    here, bias = look(bench.editable, requests, layer), bench.adapter.bias(layer)
     return here.readouts + (0 if bias is None else columns([bias]))

@@ -55,12 +55,21 @@ class Aligned(NamedTuple):
         left: (b,) how many columns on the left are padding.
         start: the column of the subjects' last tokens.
         answer: (b, t) true where the *next* token belongs to the answer.
+        following: (b, t) the next token.
     """
 
     ids: Int[Tensor, "b t"]
     left: Int[Tensor, " b"]
     start: int
     answer: Bool[Tensor, "b t"]
+    following: Int[Tensor, "b t"]
+
+    def needed(self) -> Aligned:
+        """Without the columns on the right that no next token is asked of: an answer's last token is never read."""
+        asked = torch.nonzero(self.answer.any(dim=0))
+        width = max([self.start, *asked[-1:, 0].tolist()]) + 1
+        ids, answer, following = (part[:, :width] for part in (self.ids, self.answer, self.following))
+        return Aligned(ids, self.left, self.start, answer, following)
 
 
 def encode(
@@ -139,4 +148,5 @@ def align(encoded: Sequence[Encoded], device: torch.device) -> Aligned:
         shift = start - one.subject_last
         ids[row, shift : shift + len(one.ids)] = torch.tensor(one.ids)
         answer[row, shift + one.answer_start - 1 : shift + len(one.ids) - 1] = True
-    return Aligned(ids.to(device), left.to(device), start, answer.to(device))
+    ids, left, answer = ids.to(device), left.to(device), answer.to(device)
+    return Aligned(ids, left, start, answer, ids.roll(-1, dims=1))

@@ -52,8 +52,7 @@ class Questions:
         each = len(rows) // requests
         essence, scored = rows % each == each - 1, batch.answer.clone()
         scored[essence, batch.start] = True
-        targets = batch.ids.roll(-1, dims=1)
-        return cls(onward, rows // each, scored[:, batch.start :], targets[:, batch.start :], essence)
+        return cls(onward, rows // each, scored[:, batch.start :], batch.following[:, batch.start :], essence)
 
     def ask(self, shift: Float[Tensor, "r d"]) -> Answers:
         """What the model says with each request's δ added; logits are computed only where they are scored."""

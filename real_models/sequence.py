@@ -13,11 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from real_models.adapters.adapter import Adapter
+from real_models.ascent import Ascent
 from real_models.config import SolveConfig
 from real_models.own_weights import own_weights
-from real_models.prompts import encode, fill, pad
 from real_models.requests import Request
-from real_models.trace import traces
 from real_models.values import Editable, Solved, solve_values
 from real_models.write import Row, columns, mean_norm, write
 from sim.editor import Edit, Editor, EditorState
@@ -132,16 +131,20 @@ def edit_streams(
     with own_weights(adapter, [stream.layered.originals or stream.weights for stream in streams]):
         solved = solve_values(editable, requests, last, config, prefixes)
     steps = [_Step(adapter, stream, part) for stream, part in zip(streams, _shares(solved, each), strict=True)]
+    if len(layers) == 1 and not any(stream.layered.originals for stream in streams):
+        for step in steps:
+            step.write(last, 0, _seen(adapter, step.solved, last), identity)
+        return [step.outcome() for step in steps]
+    with own_weights(adapter, [step.weights for step in steps]):
+        ascent = Ascent(editable, requests, layers)
     for position, layer in enumerate(layers):
-        if len(layers) == 1 and not any(stream.layered.originals for stream in streams):
-            seen = [_seen(adapter, step.solved, last) for step in steps]
-        else:
+        here = seen(adapter, ascent, layer)
+        for step, parts in zip(steps, zip(*(part.split(each, dim=1) for part in here), strict=True), strict=True):
+            step.write(layer, position, Here(*parts), identity)
+        if layer != last:
+            changes = [step.weights[layer] - stream.weights[layer] for step, stream in zip(steps, streams, strict=True)]
             with own_weights(adapter, [step.weights for step in steps]):
-                here = look(editable, requests, layer, last)
-            seen = [Here(*parts) for parts in zip(*(part.split(each, dim=1) for part in here), strict=True)]
-        for step, own in zip(steps, seen, strict=True):
-            if step.finite:
-                step.write(layer, position, own, identity)
+                ascent.rise(layer, torch.stack(changes))
     return [step.outcome() for step in steps]
 
 
@@ -171,7 +174,9 @@ class _Step:
             self.shift, self.states[self.last] = target(adapter, solved, self.layered, self.last, weight)
 
     def write(self, layer: int, position: int, here: Here, identity: bool) -> None:
-        """Write a layer's share of what is still missing."""
+        """Write a layer's share of what is still missing; nothing once a number was not finite."""
+        if not self.finite:
+            return
         if self.goal is None:
             # A dropped edit asks for nothing, not for the way back.
             start = columns([one.stream for one in self.solved]) if self.layered.originals else here.streams
@@ -204,20 +209,17 @@ def target(
     return edit.residuals, state
 
 
-def look(editable: Editable, requests: Sequence[Request], layer: int, last: int) -> Here:
-    """Read keys and read-outs at a layer, and the stream behind the last edited one, on the bare prompts.
+def look(editable: Editable, requests: Sequence[Request], layer: int) -> Here:
+    """Read keys, read-outs and the stream at a layer, on the bare prompts."""
+    return seen(editable.adapter, Ascent(editable, requests, (layer,)), layer)
 
-    No token behind a subject is run, and no layer behind the last edited one.
-    """
-    adapter = editable.adapter
-    prompts = [fill(one.template, one.subject) for one in requests]
-    encoded = [encode(editable.tokenizer, prompt, subject=span) for prompt, span in prompts]
-    batch = pad([one.cut() for one in encoded], adapter.device)
-    here, there = traces(adapter, batch.ids, (layer, last))
-    place = torch.arange(len(requests), device=batch.ids.device), batch.subject_last
-    added = there.outputs if adapter.after else there.hidden
-    readouts = columns(here.outputs[place]) - _offset(adapter, layer)
-    return Here(columns(here.keys[place]), readouts, columns(added[place]))
+
+def seen(adapter: Adapter, ascent: Ascent, layer: int) -> Here:
+    """What the pass over the bare prompts shows at a layer, and of the stream behind the last one."""
+    keys, outputs, _ = ascent.at(layer)
+    _, added, streams = ascent.at(ascent.layers[-1])
+    readouts = columns(outputs) - _offset(adapter, layer)
+    return Here(columns(keys), readouts, columns(added if adapter.after else streams))
 
 
 def _seen(adapter: Adapter, solved: Sequence[Solved], last: int) -> Here:

@@ -18,10 +18,11 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from real_models.adapters.adapter import adapter_for
+from real_models.ascent import Ascent
 from real_models.bench import Track
 from real_models.config import SpeedConfig
 from real_models.requests import Request
-from real_models.sequence import Layered, edit_once, look, target
+from real_models.sequence import Layered, edit_once, target
 from real_models.textbook import Solve, textbook_edit
 from real_models.values import Editable, solve_values
 from sim.editor import Solver, editor
@@ -91,8 +92,9 @@ def timed_rule(case: Case, rule: str, track: Track) -> dict[str, Any]:
         with timed(times["solve"]):
             solved = solve_values(editable, (request,), layers[-1], config.solve)
         with timed(times["look"]):
-            for layer in layers:
-                look(editable, (request,), layer, layers[-1])
+            ascent = Ascent(editable, (request,), layers)
+            for layer in layers[:-1]:
+                ascent.rise(layer, torch.zeros(1, *editable.adapter.weight(layer).shape))
         with timed(times["anchor"]):
             target(editable.adapter, solved, case.anchored, layers[-1], edited["fast"][layers[-1]])
         with timed(times["fast"]):

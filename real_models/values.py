@@ -134,4 +134,4 @@ def solve_batch(
             encoded.append(encode(editable.tokenizer, prompt, subject=span, answer=request.target_new))
         prompt, span = fill(editable.essence, request.subject)
         encoded.append(encode(editable.tokenizer, prompt, subject=span))
-    return align(encoded, editable.adapter.device)
+    return align(encoded, editable.adapter.device).needed()

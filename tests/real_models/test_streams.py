@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real_models.adapters.adapter import adapter_for
+from real_models.ascent import Ascent
 from real_models.config import SolveConfig
 from real_models.own_weights import own_weights
 from real_models.requests import Request
@@ -121,3 +122,21 @@ def test_rows_of_another_stream_would_be_noticed(tiny_of):
     torch.testing.assert_close(right, torch.stack([plain[0], 2 * plain[1]]))
     assert not torch.allclose(right, wrong, rtol=0.1)
     torch.testing.assert_close(trace(adapter, ids, 1).outputs, plain)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gptj", "gpt_neox", "llama", "phi3", "qwen3"])
+def test_a_pass_that_rises_from_a_write_is_a_fresh_pass(tiny_of, family):
+    editable = family_editable(tiny_of, family)
+    adapter, layers = editable.adapter, (0, 1, 2)
+    ascent = Ascent(editable, REQUESTS, layers)
+    stale = [ascent.at(layer) for layer in layers]
+    generator = torch.Generator().manual_seed(0)
+    for layer in layers[:-1]:
+        change = torch.randn(adapter.weight(layer).shape, generator=generator, dtype=torch.float64)
+        adapter.write(layer, adapter.weight(layer) + change)
+        ascent.rise(layer, change[None])
+        fresh = Ascent(editable, REQUESTS, layers)
+        for above in layers[layer + 1 :]:
+            for mine, theirs, old in zip(ascent.at(above), fresh.at(above), stale[above], strict=True):
+                torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-9)
+                assert not torch.allclose(mine, old, rtol=1e-3)

@@ -60,7 +60,7 @@ def test_the_decoded_text_ends_where_the_subject_does(tokenizers, requests, kind
 def test_a_model_of_every_family_reads_every_subject_where_it_stands(family_model, requests, tokenizers):
     """A key of a batch is the key of the prompt alone, cut at the decoded subject's end."""
     editable = Editable(adapter_for(family_model(len(tokenizers["gpt2"]))), tokenizers["gpt2"], (), "{} is a")
-    keys = torch.cat([look(editable, requests[i : i + 60], 1, 1).keys for i in range(0, 300, 60)], dim=1)
+    keys = torch.cat([look(editable, requests[i : i + 60], 1).keys for i in range(0, 300, 60)], dim=1)
     assert keys.shape[1] == 300
     assert keys.isfinite().all()
     for place in range(0, 300, 37):
