@@ -35,9 +35,8 @@ class Ascent:
         self.place = torch.arange(len(requests), device=batch.ids.device), batch.subject_last
         self.calls: dict[int, tuple[tuple[Any, ...], dict[str, Any]]] = {}
         above = range(layers[0] + 1, layers[-1] + 1)
-        with hooks(
-            *(lambda i=i: self._block(i).register_forward_pre_hook(self._keep(i), with_kwargs=True) for i in above)
-        ):
+        blocks = [(self.adapter.blocks[i], self._keep(i)) for i in above]
+        with hooks(*(lambda b=b, k=k: b.register_forward_pre_hook(k, with_kwargs=True) for b, k in blocks)):
             self.traces = dict(zip(layers, traces(self.adapter, batch.ids, layers), strict=True))
 
     def _keep(self, layer: int) -> Callable[..., None]:
