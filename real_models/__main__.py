@@ -7,7 +7,15 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from real_models.config import CollapseCommand, CompareCommand, EditCommand, KeysCommand, LayersCommand, SpeedCommand
+from real_models.config import (
+    CollapseCommand,
+    CompareCommand,
+    EditCommand,
+    ForecastCommand,
+    KeysCommand,
+    LayersCommand,
+    SpeedCommand,
+)
 from theory.command import Misuse, dispatch
 
 
@@ -49,6 +57,20 @@ def collapse(command: CollapseCommand) -> int:
         print_comparison(folder)
     if command.record is not None:
         write_record(folders, command.record)
+    return 0
+
+
+def forecast(command: ForecastCommand) -> int:
+    """Print each stream's outlook."""
+    from real_models.outlook import outlooks
+
+    for row in outlooks(command.run, command.score):
+        name = "".join(f"{row[part]} " for part in ("editor", "seed") if part in row)
+        grew = f"‖W‖ {row['ratio']:.3g} times the unedited one"
+        if row["rate"] == row["rate"]:
+            grew += f", growing by {100 * row['rate']:.2g} % an edit"
+            grew += f" [{100 * row['rate_low']:.2g}, {100 * row['rate_high']:.2g}]"
+        print(f"{name}at {row['edits']} edits: {row['outlook']}; {grew}")
     return 0
 
 
@@ -133,6 +155,7 @@ def main() -> int:
         "edit": (EditCommand, edit),
         "compare": (CompareCommand, compare),
         "collapse": (CollapseCommand, collapse),
+        "forecast": (ForecastCommand, forecast),
         "layers": (LayersCommand, layers),
         "keys": (KeysCommand, keys),
         "bench": (SpeedCommand, bench),

@@ -167,6 +167,16 @@ class CollapseCommand:
 
 
 @dataclass(frozen=True)
+class ForecastCommand:
+    """Foretell where the streams of a run collapse, from what it has evaluated so far."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The folder of `edit` or `compare`: finished, stopped or still running."""
+    score: str = "score_rescaled"
+    """Which score: score_rescaled, score_exact or score; it collapses below 60."""
+
+
+@dataclass(frozen=True)
 class LayersConfig:
     """A measurement of single edits at every layer."""
 
