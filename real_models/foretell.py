@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -122,7 +122,13 @@ def score_error(checkpoints: pd.DataFrame, score: str) -> NDArray[np.float64]:
     return np.nan_to_num(mean**2 / 3 * np.sqrt(((se / x**2) ** 2).sum(axis=1)))
 
 
-def judged(checkpoints: pd.DataFrame, horizon: int, share: float = 0.2, score: str = "score_rescaled") -> dict:
+def judged(
+    checkpoints: pd.DataFrame,
+    horizon: int,
+    share: float = 0.2,
+    score: str = "score_rescaled",
+    scale: float = 1.0,
+) -> dict[str, Any]:
     """The forecast that a share of the edits to collapse, or of a stream that does not collapse, would have given.
 
     Args:
@@ -130,6 +136,7 @@ def judged(checkpoints: pd.DataFrame, horizon: int, share: float = 0.2, score: s
         horizon: how many edits it has.
         share: of the edits to collapse that the forecast may read.
         score: a score in percent.
+        scale: by what the forecast is multiplied, for a planted fault.
 
     Returns:
         The measured bracket, the forecast's numbers, and `right`: the bracket met, or none in sight. `right` is None
@@ -141,5 +148,6 @@ def judged(checkpoints: pd.DataFrame, horizon: int, share: float = 0.2, score: s
     row = {"collapsed": point.seen, "point_low": point.low, "point_high": point.high, "until": until}
     if made is None:
         return row | {"low": math.nan, "median": math.nan, "high": math.nan, "right": None}
+    made = made._replace(low=scale * made.low, median=scale * made.median, high=scale * made.high)
     right = made.brackets(point) if point.seen else not made.in_sight
     return row | {"low": made.low, "median": made.median, "high": made.high, "right": right}

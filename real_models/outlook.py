@@ -34,7 +34,7 @@ def outlooks(folder: Path, score: str) -> list[dict[str, Any]]:
         Misuse: the folder holds no run that was evaluated, or its checkpoints have no such score.
     """
     rows, points, horizon = read_run(folder)
-    if score not in points or not np.issubdtype(points[score].dtype, np.number):
+    if score not in points or not pd.api.types.is_numeric_dtype(points[score]):
         known = ", ".join(name for name in points.columns.astype(str) if name.startswith("score"))
         raise Misuse(f"--score {score} is not in {folder}'s checkpoints; choose among {known}")
     names = [name for name in ("editor", "seed") if name in points]

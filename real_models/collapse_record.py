@@ -1,0 +1,153 @@
+"""A comparison of the collapse experiment as its record holds it, a stream at a time, and means over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from real_models.collapse_point import Bracket, collapse_point
+
+
+class Mean(NamedTuple):
+    """A mean with a 95 % Student interval.
+
+    Attributes:
+        value: the mean.
+        low: lower end.
+        high: upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def mean_of(values: ArrayLike) -> Mean:
+    """The mean of independent values and its Student interval; NaN for one value alone.
+
+    >>> mean_of([1.0, 2.0, 3.0]).value
+    2.0
+    """
+    x = np.asarray(values, dtype=float)
+    half = stdtrit(len(x) - 1, 0.975) * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.nan
+    return Mean(float(x.mean()), float(x.mean() - half), float(x.mean() + half))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison's tables, read when first asked.
+
+    Attributes:
+        record: the folder that `write_record` made.
+        name: the comparison's.
+    """
+
+    record: Path
+    name: str
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """One row an edit, stream and layer."""
+        return pd.read_parquet(self.record / f"{self.name}.rows.parquet")
+
+    @cached_property
+    def checkpoints(self) -> pd.DataFrame:
+        """One row an evaluation of a stream."""
+        return pd.read_parquet(self.record / f"{self.name}.checkpoints.parquet")
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What was measured on the unedited model, and how long it all took."""
+        from sim.results import read_json
+
+        return read_json(self.record / f"{self.name}.json")
+
+    @property
+    def seeds(self) -> list[int]:
+        """The streams' seeds."""
+        return sorted(self.checkpoints["seed"].unique().tolist())
+
+    @property
+    def edits(self) -> int:
+        """Edits a stream."""
+        return int(self.summary["edits"])
+
+    def evaluations(self, editor: str, seed: int) -> pd.DataFrame:
+        """A stream's evaluations, the unedited model's first."""
+        table = self.checkpoints
+        return table[(table["editor"] == editor) & (table["seed"] == seed)].sort_values("step")
+
+    def writes(self, editor: str, seed: int) -> pd.DataFrame:
+        """A stream's writes at its last edited layer."""
+        table = self.rows
+        own = table[(table["editor"] == editor) & (table["seed"] == seed)]
+        return own[own["layer"] == own["layer"].max()].sort_values("step")
+
+    def log_norm(self, editor: str, seed: int) -> NDArray[np.float64]:
+        """log ‖W‖ of the last edited layer, the unedited weight's first."""
+        first = self.evaluations(editor, seed)["weight_norm"].iloc[0]
+        return np.log(np.append(first, self.writes(editor, seed)["weight_norm_after"].to_numpy(float)))
+
+    def point(self, editor: str, seed: int, score: str) -> Bracket:
+        """A stream's collapse point."""
+        return collapse_point(self.evaluations(editor, seed), score)
+
+    def along(self, editor: str, seed: int, column: str, until: int | None = None) -> float:
+        """A column's mean along a stream, each evaluation standing for the edits since the one before.
+
+        A stream that broke scores 0 from there on.
+        """
+        own = self.evaluations(editor, seed)
+        end = self.edits if until is None else until
+        own = own[(own["step"] > 0) & (own["step"] <= end)]
+        steps = own["step"].to_numpy(float)
+        spans = np.diff(steps, prepend=0.0)
+        return float((own[column].fillna(0.0).to_numpy(float) * spans).sum() / end)
+
+    def at_end(self, editor: str, column: str) -> NDArray[np.float64]:
+        """A column at the last evaluation of each seed's stream."""
+        return np.array([self.evaluations(editor, seed)[column].iloc[-1] for seed in self.seeds], dtype=float)
+
+
+def recorded(record: Path) -> list[str]:
+    """The comparisons that a record holds, by name."""
+    return sorted(path.name.removesuffix(".checkpoints.parquet") for path in record.glob("*.checkpoints.parquet"))
+
+
+class Delay(NamedTuple):
+    """How many times later one stream collapses than another, as their brackets allow.
+
+    Attributes:
+        low: at least; the later stream's last good evaluation over the other's first bad one.
+        high: at most; infinite where the later one is not seen to collapse, or the other collapsed at once.
+    """
+
+    low: float
+    high: float
+
+
+def delay(plain: Bracket, anchored: Bracket) -> Delay:
+    """The ratio of two collapse points.
+
+    >>> delay(Bracket(64.0, 128.0), Bracket(256.0, 320.0))
+    Delay(low=2.0, high=5.0)
+    """
+    low = anchored.low / plain.high if plain.seen else 0.0
+    high = anchored.high / plain.low if plain.low > 0 else float("inf")
+    return Delay(low, high)
+
+
+def middle(values: Sequence[float]) -> float:
+    """The median of several seeds' values, the lower one of two."""
+    return sorted(values)[(len(values) - 1) // 2]
