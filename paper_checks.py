@@ -264,7 +264,7 @@ def run(options: Options) -> int:
     if not options.only:
         rows += UNMEASURED
     write_json(options.out / "claims.json", [plain(row) for row in rows])
-    drawn = draw_all(options.out, options.out / "figures") if any(row.kind == "measured" for row in rows) else []
+    drawn = draw_all(options.out, options.out / "figures") if any(row.id.startswith("M1.") for row in rows) else []
     print_table(rows)
     accepted = [row.id for row in rows if row.twin_rejected is False]
     print(f"{len(rows)} claims, {sum(bool(row.twin_rejected) for row in rows)} planted twins rejected", end="")
