@@ -104,20 +104,21 @@ class Comparison:
         return collapse_point(self.evaluations(editor, seed), score)
 
     def along(self, editor: str, seed: int, column: str, until: int | None = None) -> float:
-        """A column's mean along a stream, each evaluation standing for the edits since the one before.
+        """A column's mean along a stream: straight between evaluations, level before the first of them.
 
         A stream that broke scores 0 from there on.
         """
         own = self.evaluations(editor, seed)
         end = self.edits if until is None else until
         own = own[(own["step"] > 0) & (own["step"] <= end)]
-        steps = own["step"].to_numpy(float)
-        spans = np.diff(steps, prepend=0.0)
-        return float((own[column].fillna(0.0).to_numpy(float) * spans).sum() / end)
+        steps, values = own["step"].to_numpy(float), own[column].fillna(0.0).to_numpy(float)
+        steps, values = np.append(0.0, steps), np.append(values[:1], values)
+        return float((np.diff(steps) * (values[1:] + values[:-1]) / 2).sum() / end)
 
     def at_end(self, editor: str, column: str) -> NDArray[np.float64]:
-        """A column at the last evaluation of each seed's stream."""
-        return np.array([self.evaluations(editor, seed)[column].iloc[-1] for seed in self.seeds], dtype=float)
+        """A column at the end of each seed's stream; NaN where the stream broke before."""
+        lasts = (self.evaluations(editor, seed).iloc[-1] for seed in self.seeds)
+        return np.array([last[column] if last["step"] == self.edits else np.nan for last in lasts], dtype=float)
 
 
 def recorded(record: Path) -> list[str]:
@@ -148,6 +149,6 @@ def delay(plain: Bracket, anchored: Bracket) -> Delay:
     return Delay(low, high)
 
 
-def middle(values: Sequence[float]) -> float:
-    """The median of several seeds' values, the lower one of two."""
-    return sorted(values)[(len(values) - 1) // 2]
+def middle(values: Sequence[float], *, upper: bool = False) -> float:
+    """The median of several seeds' values; of two middle ones the lower, or the upper."""
+    return sorted(values)[(len(values) - (0 if upper else 1)) // 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -123,18 +124,18 @@ def run_comparison(config: CompareConfig, out: Path, track: Track) -> dict[str, 
         return read_json(out / "summary.json")
     start = time.monotonic()
     try:
-        lines = set_out(config, out, track)
+        lines, first = set_out(config, out, track)
     except Misuse:
         if not known:
             release_folder(out)
         raise
     run = config.run
     with interruption() as interrupted:
-        starts = range(lines[0].progress.step, run.edits, run.batch)
-        for begun in track(starts, f"{len(lines)} streams from edit {lines[0].progress.step}, {run.batch} a step"):
+        for begun in track(range(first, run.edits, run.batch), f"{len(lines)} streams from edit {first}"):
             step(lines, begun, run)
-            if interrupted or passed(run.save_every, begun, begun + run.batch):
-                save(lines, out)
+            after = min(begun + run.batch, run.edits)
+            if interrupted or passed(run.save_every, begun, after):
+                save(lines, after, out)
             if interrupted:
                 raise KeyboardInterrupt
     summary = {
@@ -169,8 +170,6 @@ def step(lines: Sequence[Line], begun: int, run: EditConfig) -> None:
     """One step of every line that still goes; those that are due are evaluated."""
     live = [line for line in lines if line.status == "finished"]
     if not live:
-        for line in lines:
-            line.progress.step = min(begun + run.batch, run.edits)
         return
     streams = [
         Stream(
@@ -184,23 +183,29 @@ def step(lines: Sequence[Line], begun: int, run: EditConfig) -> None:
     identity = begun // run.batch % run.identity_every == 0
     editable = live[0].bench.editable
     outcomes = edit_streams(editable, streams, run.solve, identity=identity)
-    after = [stream._replace(weights=one.weights) for stream, one in zip(streams, outcomes, strict=True)]
-    now = instant(editable, after)
-    for line, one, taken in zip(live, outcomes, now, strict=True):
+    written = [
+        stream._replace(weights=one.weights) for stream, one in zip(streams, outcomes, strict=True) if one.finite
+    ]
+    taken = iter(instant(editable, written) if written else ())
+    for line, one in zip(live, outcomes, strict=True):
+        now = next(taken) if one.finite else {"instant": math.nan, "instant_exact": math.nan}
         progress = line.progress
-        progress.rows.extend(line.name | {"step": begun} | row | taken for row in one.rows)
-        # One layout throughout: products of equal numbers in another one differ in the last digit.
-        line.weights = {layer: weight.contiguous() for layer, weight in one.weights.items()}
-        progress.layered = one.layered
+        progress.rows.extend(line.name | {"step": begun} | row | now for row in one.rows)
         progress.step = min(begun + run.batch, run.edits)
         if not one.finite:
             line.status = f"stopped: a number was not finite at edit {progress.step}"
+            # No number of a broken model is measured: every score is missing from here on.
+            progress.checkpoints.append(line.name | {"step": progress.step, "weight_norm": math.nan})
+            continue
+        # One layout throughout: products of equal numbers in another one differ in the last digit.
+        line.weights = {layer: weight.contiguous() for layer, weight in one.weights.items()}
+        progress.layered = one.layered
         if due(run, begun, progress.step):
             line.evaluate()
 
 
-def set_out(config: CompareConfig, out: Path, track: Track) -> list[Line]:
-    """Every line at its beginning, or where its saved state says."""
+def set_out(config: CompareConfig, out: Path, track: Track) -> tuple[list[Line], int]:
+    """Every line at its beginning, or where its saved state says, and the edit at which the streams go on."""
     saved = load_state(out)
     lines: list[Line] = []
     anchored = any(configured(editor, config.run).anchor for editor in config.editors)
@@ -216,10 +221,10 @@ def set_out(config: CompareConfig, out: Path, track: Track) -> list[Line]:
             bench_lines[0].evaluate()
             for line in bench_lines[1:]:
                 line.progress.checkpoints.append(bench_lines[0].progress.checkpoints[0] | line.name)
-        save(lines, out)
-    else:
-        restore(lines, saved)
-    return lines
+        save(lines, 0, out)
+        return lines, 0
+    restore(lines, saved)
+    return lines, int(saved[1]["step"])
 
 
 def share_model(benches: Sequence[Bench]) -> list[Bench]:
@@ -266,28 +271,29 @@ def tables(lines: Sequence[Line]) -> dict[str, list[Row]]:
     }
 
 
-def save(lines: Sequence[Line], out: Path) -> None:
-    """Save every line's weights, states and rows."""
+def save(lines: Sequence[Line], after: int, out: Path) -> None:
+    """Save every line's weights, states and rows after so many edits; a line that broke has made fewer."""
     tensors: dict[str, Tensor] = {}
     for place, line in enumerate(lines):
         for layer, state in line.progress.layered.states.items():
             tensors[f"{place}.weight.{layer}"] = line.weights[layer]
             tensors |= flatten_state(state, f"{place}.editor.{layer}")
     measured = {str(line.bench.config.seed): line.progress.facts for line in lines}
-    kept = {"step": lines[0].progress.step, "measured": measured, "status": [line.status for line in lines]}
+    status = [[line.status, line.progress.step] for line in lines]
+    kept = {"step": after, "measured": measured, "status": status}
     save_state(out, tensors, kept, tables(lines))
 
 
 def restore(lines: Sequence[Line], saved: tuple[dict[str, Tensor], dict[str, Any], dict[str, list[Row]]]) -> None:
     """Put every line where its saved state says."""
     tensors, kept, rows = saved
-    for place, (line, status) in enumerate(zip(lines, kept["status"], strict=True)):
+    for place, (line, (status, made)) in enumerate(zip(lines, kept["status"], strict=True)):
         progress, states = line.progress, line.progress.layered.states
         progress.layered = progress.layered._replace(
             states={i: restore_state(state, tensors, f"{place}.editor.{i}") for i, state in states.items()}
         )
         line.weights = {i: tensors[f"{place}.weight.{i}"].to(weight) for i, weight in line.weights.items()}
-        progress.step, line.status = kept["step"], status
+        progress.step, line.status = made, status
         for name, own in (("rows", progress.rows), ("checkpoints", progress.checkpoints)):
             own.extend(row for row in rows[name] if all(row[key] == value for key, value in line.name.items()))
 

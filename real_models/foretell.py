@@ -21,8 +21,8 @@ STARTS = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 24.0, 32.0])
 """Losses L₀ of the very first edits that are considered, in points; larger ones are believed less, as exp(−L₀/8)."""
 MISFIT = 3.0
 """Standard deviation, in points, of a score around the law, beside the error of its evaluation."""
-FURTHEST = 5.0
-"""Collapse points up to so many horizons are considered, equally on a logarithmic scale."""
+FURTHEST = 25.0
+"""Collapse points up to so many times the edits that were evaluated are considered, equally on a logarithmic scale."""
 
 
 class Foretold(NamedTuple):
@@ -90,7 +90,7 @@ def foretell(
         return None
     steps, scores = edited["step"].to_numpy(float), edited[score].to_numpy(float)
     errors = np.hypot(score_error(edited, score), MISFIT)
-    points = np.geomspace(steps[0] / 4, FURTHEST * max(horizon, steps[-1]), 240)
+    points = np.geomspace(steps[0] / 4, FURTHEST * steps[-1], 240)
     starts = STARTS[100 - threshold > STARTS]
     t, b, start = np.meshgrid(points, POWERS, starts, indexing="ij")
     weight = -0.5 * (np.log(b / TYPICAL) / SPREAD) ** 2 - start / 8
@@ -112,14 +112,20 @@ def score_error(checkpoints: pd.DataFrame, score: str) -> NDArray[np.float64]:
     S = 3/Σ(1/xᵢ)   ⇒   SE(S) = (S²/3) √Σ(SE(xᵢ)/xᵢ²)²
     """
     parts = ("efficacy", "generalisation", "specificity")
-    if score not in ("score", "score_rescaled") or not {f"{part}_se" for part in parts} <= set(checkpoints):
+    if score not in ("score", "score_rescaled") or not {"evaluated", *(f"{part}_se" for part in parts)} <= set(
+        checkpoints
+    ):
         return np.zeros(len(checkpoints))
     x, se = (checkpoints[[f"{part}{end}" for part in parts]].to_numpy(float) for end in ("", "_se"))
+    count = checkpoints[["evaluated"]].to_numpy(float)
+    # Eight of eight is no certainty: Jeffreys' share in place of 0 and 100 %.
+    share = (x / 100 * count + 0.5) / (count + 1)
+    se = np.fmax(se, 100 * np.sqrt(share * (1 - share) / count))
     if score == "score_rescaled":
         x, se = 2 * (x - 50), 2 * se
     x = np.maximum(x, 1.0)
     mean = 3 / (1 / x).sum(axis=1)
-    return np.nan_to_num(mean**2 / 3 * np.sqrt(((se / x**2) ** 2).sum(axis=1)))
+    return mean**2 / 3 * np.sqrt(((se / x**2) ** 2).sum(axis=1))
 
 
 def judged(
@@ -127,7 +133,6 @@ def judged(
     horizon: int,
     share: float = 0.2,
     score: str = "score_rescaled",
-    scale: float = 1.0,
 ) -> dict[str, Any]:
     """The forecast that a share of the edits to collapse, or of a stream that does not collapse, would have given.
 
@@ -136,11 +141,10 @@ def judged(
         horizon: how many edits it has.
         share: of the edits to collapse that the forecast may read.
         score: a score in percent.
-        scale: by what the forecast is multiplied, for a planted fault.
 
     Returns:
-        The measured bracket, the forecast's numbers, and `right`: the bracket met, or none in sight. `right` is None
-        where nothing was evaluated so early.
+        The measured bracket, the forecast's numbers, and `right`: in sight and the bracket met, or none in sight.
+        `right` is None where nothing was evaluated so early.
     """
     point = collapse_point(checkpoints, score)
     until = share * (point.high if point.seen else horizon)
@@ -148,6 +152,5 @@ def judged(
     row = {"collapsed": point.seen, "point_low": point.low, "point_high": point.high, "until": until}
     if made is None:
         return row | {"low": math.nan, "median": math.nan, "high": math.nan, "right": None}
-    made = made._replace(low=scale * made.low, median=scale * made.median, high=scale * made.high)
-    right = made.brackets(point) if point.seen else not made.in_sight
+    right = made.in_sight and made.brackets(point) if point.seen else not made.in_sight
     return row | {"low": made.low, "median": made.median, "high": made.high, "right": right}

@@ -39,7 +39,7 @@ def instant(editable: Editable, streams: Sequence[Stream]) -> list[dict[str, flo
     nll = -log_p.gather(1, targets[:, None])[:, 0]
     none, counts = nll.new_zeros(len(encoded)), batch.answer.sum(dim=1)
     new, true = (none.index_add(0, row_of, nll) / counts).view(len(streams), -1, 2).unbind(-1)
-    right = none.index_add(0, row_of, (log_p.argmax(-1) == targets).to(nll)) == counts
+    right = none.index_add(0, row_of, ((log_p.argmax(-1) == targets) & nll.isfinite()).to(nll)) == counts
     exact = right.view(len(streams), -1, 2)[..., 0]
     known = torch.tensor([one.target_true is not None for one in requests], device=new.device).view(new.shape)
     return [

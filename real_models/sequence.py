@@ -142,7 +142,8 @@ def edit_streams(
         for step, parts in zip(steps, zip(*(part.split(each, dim=1) for part in here), strict=True), strict=True):
             step.write(layer, position, Here(*parts), identity)
         if layer != last:
-            changes = [step.weights[layer] - stream.weights[layer] for step, stream in zip(steps, streams, strict=True)]
+            pairs = zip(steps, streams, strict=True)
+            changes = [step.weights[layer].double() - stream.weights[layer].double() for step, stream in pairs]
             with own_weights(adapter, [step.weights for step in steps]):
                 ascent.rise(layer, torch.stack(changes))
     return [step.outcome() for step in steps]

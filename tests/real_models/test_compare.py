@@ -11,8 +11,10 @@ import time
 import pandas as pd
 import pytest
 
+from real_models import compare
 from real_models.__main__ import main
 from real_models.collapse_point import Bracket, collapse_point
+from real_models.config import CompareConfig, EditConfig, SolveConfig
 from sim.results import read_json
 
 EDITORS = ("rome", "memit+nas:drop=2", "alphaedit+nas:one_sided", "memit+original+rect")
@@ -130,12 +132,71 @@ def test_bad_input_is_one_line_and_status_2(tiny_gpt2, tmp_path, monkeypatch, ca
     assert not out.exists()
 
 
-def test_the_collapse_point_is_the_first_checkpoint_below():
-    """By a loop; the unedited model's 0 does not count, and a missing score does."""
-    scores = [0.0, 90.0, 61.0, float("nan"), 70.0]
-    frame = pd.DataFrame({"step": [0, 10, 20, 30, 40], "score_rescaled": scores})
-    assert collapse_point(frame) == Bracket(20.0, 30.0)
-    assert collapse_point(frame[frame["step"] < 30]) == Bracket(20.0, float("inf"))
-    assert collapse_point(frame, threshold=95.0) == Bracket(0.0, 10.0)
-    shuffled = frame.sample(frac=1.0, random_state=0)
-    assert collapse_point(shuffled) == Bracket(20.0, 30.0)
+def test_the_collapse_point_is_the_first_of_two_checkpoints_below():
+    """The unedited model's 0 does not count, nor a single dip, nor too few edits; a missing score and the last do."""
+    steps = [0, 8, 40, 80, 120, 160, 200]
+    scores = [0.0, 20.0, 90.0, 55.0, 61.0, float("nan"), 50.0]
+    frame = pd.DataFrame({"step": steps, "score_rescaled": scores})
+    assert collapse_point(frame) == Bracket(120.0, 160.0)
+    assert collapse_point(frame[frame["step"] < 150]) == Bracket(120.0, float("inf"))
+    assert collapse_point(frame[frame["step"] < 100]) == Bracket(40.0, 80.0)
+    assert collapse_point(frame, threshold=95.0) == Bracket(0.0, 40.0)
+    assert collapse_point(frame.sample(frac=1.0, random_state=0)) == Bracket(120.0, 160.0)
+    broken = pd.DataFrame({"step": [0, 8, 13], "score_rescaled": [0.0, 90.0, float("nan")]})
+    assert collapse_point(broken) == Bracket(0.0, 13.0)
+
+
+def test_a_broken_stream_ends_alone_and_a_resume_does_not_write_twice(tiny_gpt2, tmp_path, monkeypatch):
+    """The first line breaks at its fifth edit; the others go on, and a state saved later resumes behind it."""
+    config = arguments_of(tiny_gpt2)
+    made, calls = compare.edit_streams, []
+
+    def broken(editable, streams, run, *, identity):
+        calls.append(len(streams))
+        outcomes = made(editable, streams, run, identity=identity)
+        return [outcomes[0]._replace(finite=False), *outcomes[1:]] if len(calls) == 5 else outcomes
+
+    monkeypatch.setattr(compare, "edit_streams", broken)
+    whole = compare.run_comparison(config, tmp_path / "whole", lambda items, _: items)
+    assert calls == [2] * 5 + [1] * 3
+    assert [line["edits"] for line in whole["streams"]] == [5, 8]
+    assert whole["streams"][0]["status"] == "stopped: a number was not finite at edit 5"
+    rows, points = tables(tmp_path / "whole")
+    dead = points[points["editor"] == "rome"]
+    assert list(dead["step"]) == [0, 4, 5]
+    assert dead["score_rescaled"].isna().iloc[-1]
+    assert collapse_point(dead, "weight_norm", 0.0).high == 5
+
+    calls.clear()
+    stop = compare.save
+
+    def save_and_stop(lines, after, out):
+        stop(lines, after, out)
+        if after == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare, "save", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        compare.run_comparison(config, tmp_path / "parts", lambda items, _: items)
+    resumed = compare.run_comparison(config, tmp_path / "parts", lambda items, _: items)
+    assert calls == [2] * 5 + [1] * 3
+    assert [line["edits"] for line in resumed["streams"]] == [5, 8]
+    for one, other in zip((rows, points), tables(tmp_path / "parts"), strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def arguments_of(tiny):
+    """Two editors over eight edits, saved every second."""
+    solve = SolveConfig(steps=3, prefixes=2, prefix_tokens=3)
+    run = EditConfig(
+        model=str(tiny.model),
+        data=str(tiny.data),
+        text=str(tiny.text),
+        layers=(1,),
+        edits=8,
+        checkpoint_every=4,
+        save_every=2,
+        eval_sample=5,
+        solve=solve,
+    )
+    return CompareConfig(("rome", "memit"), (0,), run)

@@ -29,16 +29,18 @@ def stream(point, power, start=0.0, noise=2.0, seed=0):
 def test_the_interval_holds_as_often_as_it_says_and_late_collapse_is_not_in_sight():
     """Streams drawn from the law itself, with powers as they are believed to be."""
     generator = np.random.default_rng(1)
-    met, calm = [], []
+    met, calm, widths = [], [], []
     for seed in range(120):
         power = float(np.exp(0.4 * generator.standard_normal()))
         early = judged(stream(float(generator.uniform(200, 900)), power, seed=seed), 1024)
         late = judged(stream(float(generator.uniform(5000, 50000)), power, seed=seed), 1024)
         assert not late["collapsed"]
-        met.append(early["right"])
+        widths.append(math.log(early["high"] / early["low"]))
+        met.append(early["low"] <= early["point_high"] and early["point_low"] <= early["high"])
         calm.append(late["right"])
     assert np.mean(met) > 0.7
     assert np.mean(calm) > 0.9
+    assert np.exp(np.mean(widths)) < 20
 
 
 def test_a_forecast_that_knows_nothing_of_the_scores_would_be_noticed():
@@ -52,9 +54,23 @@ def test_a_forecast_that_knows_nothing_of_the_scores_would_be_noticed():
     assert dealt < own - 0.3
 
 
+def test_what_is_foretold_does_not_hang_on_how_long_the_stream_will_be():
+    begun = stream(400.0, 1.1).query("step <= 128")
+    short, long = foretell(begun, 256), foretell(begun, 100_000)
+    assert (short.low, short.median, short.high) == (long.low, long.median, long.high)
+    assert (short.in_sight, long.in_sight) == (short.median <= 256, True)
+
+
+def test_a_stream_that_falls_though_none_was_in_sight_was_not_foretold():
+    """Eight edits of full marks foretell nothing, whatever the interval's width."""
+    row = judged(stream(300.0, 2.4, noise=0.0), 320)
+    assert row["median"] > 320
+    assert (row["collapsed"], row["right"]) == (True, False)
+
+
 def test_more_edits_narrow_the_interval_around_the_point():
     whole = stream(600.0, 1.2, noise=1.0)
-    made = [foretell(whole[whole["step"] <= until], 1024) for until in (32, 128, 448)]
+    made = [foretell(whole[whole["step"] <= until], 1024) for until in (128, 256, 448)]
     widths = [math.log(one.high / one.low) for one in made]
     assert widths[0] > widths[1] > widths[2]
     assert 480 < made[2].median < 720
@@ -72,11 +88,21 @@ def test_the_error_of_a_harmonic_mean_is_that_of_drawn_parts():
     means, errors = np.array([80.0, 75.0, 90.0]), np.array([2.0, 3.0, 1.5])
     names = ("efficacy", "generalisation", "specificity")
     row = dict(zip(names, means, strict=True)) | {f"{name}_se": e for name, e in zip(names, errors, strict=True)}
+    row["evaluated"] = 10_000
     drawn = means + errors * np.random.default_rng(0).standard_normal((200_000, 3))
     for score, parts in (("score", drawn), ("score_rescaled", 2 * (drawn - 50))):
         expected = (3 / (1 / parts).sum(axis=1)).std()
         assert score_error(pd.DataFrame([row]), score)[0] == pytest.approx(expected, rel=0.03)
     assert score_error(pd.DataFrame([row]), "score_exact")[0] == 0
+
+
+def test_full_marks_of_few_edits_are_no_certainty():
+    names = ("efficacy", "generalisation", "specificity")
+    row = dict.fromkeys(names, 100.0) | dict.fromkeys((f"{name}_se" for name in names), 0.0)
+    few, many = (score_error(pd.DataFrame([row | {"evaluated": n}]), "score")[0] for n in (8, 800))
+    share = 8.5 / 9
+    assert few == pytest.approx(100 * math.sqrt(share * (1 - share) / 8) / math.sqrt(3))
+    assert many < few / 50
 
 
 def test_a_forecast_meets_a_bracket_that_it_touches():
