@@ -1,4 +1,4 @@
-"""The collapse experiment: which comparisons it consists of, and the small tables that its account reads."""
+"""The collapse experiment: which comparisons it consists of, and the small tables that are its record."""
 
 from __future__ import annotations
 

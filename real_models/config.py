@@ -163,7 +163,7 @@ class CollapseCommand:
     out: Path = Path("results/collapse")
     """Where the comparisons' folders go; those that are there already are kept, or resumed."""
     record: Path | None = None
-    """Also write there, as small tables, what the account reads."""
+    """Also write there, as small tables, evaluations, norms and summaries."""
 
 
 @dataclass(frozen=True)
