@@ -6,9 +6,8 @@ in a process of its own, while proofs and simulations go on beside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -116,23 +115,24 @@ def decide(claims: Sequence[Claim[Any]], out: Path, level: str) -> list[Row]:
     """Check the claims: what is measured when its runs are done, all else meanwhile."""
     import torch
 
-    from real_models.jobs import Runner
+    from real_models.jobs import Runner, bars
 
     # The runs beside us have a core each; more threads here would only spin against them.
     torch.set_num_threads(1)
     measured = [claim for claim in claims if claim.kind == "measured"]
     rows: dict[str, Row] = {}
-    with display(level) as (report, advance):
+    totals = {"claims": len(claims), **{job.name: job.steps or 1 for job in jobs(level)}}
+    with bars(totals) as report:
         runner = Runner(out / "runs", report)
         try:
             listed = jobs(level) if measured else ()
             first = runner.start(listed[0]) if listed else None
             free = [runner.start(job) for job in listed[1:] if not job.needs_layer]
-            advance(0, len(claims))
+            report("claims", 0)
             for claim in claims:
                 if claim not in measured:
                     rows[claim.id] = examined(claim)
-                    advance(1, len(claims))
+                    report("claims", len(rows))
             layer = first.result()["layer"] if first else None
             waiting: list[Future[Any]] = [runner.start(job, layer) for job in listed if job.needs_layer]
             for future in (*free, *waiting):
@@ -141,40 +141,8 @@ def decide(claims: Sequence[Claim[Any]], out: Path, level: str) -> list[Row]:
             runner.stop()
         for claim in measured:
             rows[claim.id] = examined(claim)
-            advance(1, len(claims))
+            report("claims", len(rows))
     return [rows[claim.id] for claim in claims]
-
-
-@contextmanager
-def display(level: str) -> Iterator[tuple[Callable[[str, int | None], None], Callable[[int, int], None]]]:
-    """A bar for the claims and one for every run: count, time spent, time left, on stderr."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    totals = {job.name: job.steps or 1 for job in jobs(level)}
-    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        tasks = {}
-
-        def report(name: str, step: int | None) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=totals.get(name))
-            elif step is not None:
-                progress.update(tasks[name], completed=step)
-
-        def advance(done: int, total: int) -> None:
-            if "claims" not in tasks:
-                tasks["claims"] = progress.add_task("claims", total=total)
-            progress.advance(tasks["claims"], done)
-
-        yield report, advance
 
 
 def number(value: str | float) -> str:

@@ -4,6 +4,7 @@
 
 A model is taught a file of made-up facts and edited by AlphaEdit with an anchor, once without interruption, and once
 killed in training, while C is measured, and during edits and evaluations; each time the same command is typed again.
+Kills in training and at C begin where nothing of that stage is there; those in edits follow on from one another.
 Prints one JSON object a kill and whether tables, weights, C and the trained model are equal to the last bit; exit
 status 1 where they are not.
 """
@@ -63,6 +64,14 @@ class Case:
         """The files of C."""
         return list(self.cache.rglob("covariance-*.safetensors"))
 
+    def clear(self, stage: str) -> None:
+        """Take away what a stage makes, and all that comes after it, so that the next process has it before it."""
+        shutil.rmtree(self.out, ignore_errors=True)
+        for path in self.covariances():
+            path.unlink()
+        if stage == "training":
+            shutil.rmtree(self.cache, ignore_errors=True)
+
     def step(self) -> int:
         """Edits that the saved state holds; -1 where there is none."""
         try:
@@ -99,8 +108,8 @@ def uninterrupted(case: Case) -> dict[str, float]:
 
 def kill(case: Case, stage: str, target: int, times: dict[str, float], chance: Random) -> dict[str, Any]:
     """Start, wait for a random moment of a stage, and send SIGKILL."""
-    if stage == "covariance" and case.step() < 0:
-        shutil.rmtree(case.out, ignore_errors=True)  # only config.json, which tells when this process has come so far
+    if stage != STAGES[-1]:
+        case.clear(stage)
     begun, process = time.monotonic(), case.start()
     if stage == "training":
         delay = chance.uniform(0.2, 0.95) * times["trained"]

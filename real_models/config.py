@@ -134,12 +134,12 @@ class CompareConfig:
     """Several editors with several seeds, in step on one model."""
 
     editors: tuple[str, ...] = ("rome", "rome+nas", "memit", "memit+nas", "alphaedit", "alphaedit+nas")
-    """Editors, each RULE[:OPTION=VALUE,…] with parts behind +: nas (options one_sided, drop=ANCHORS), delta transforms
-    such as rect or prune, and `original` for values solved on the unedited weights."""
+    """Editors, each RULE[:OPTION=VALUE,…] with parts behind +: nas (options one_sided, drop=ANCHORS, times=FACTOR),
+    delta transforms such as rect or prune, and `original` for values solved on the unedited weights."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Each seed draws a stream's order, its prefixes and its pilots; every editor runs with every seed."""
     run: Annotated[EditConfig, tyro.conf.arg(name="")] = field(default_factory=EditConfig)
-    """What they share: model, data, layers, edits, value solve; its rule, deltas, anchor and seed are not read."""
+    """What they share: model, data, layers, edits, value solve; what `--editors` and `--seeds` say is refused here."""
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def run_all(jobs: Sequence[Job], folder: Path) -> None:
 
 @contextmanager
 def bars(totals: Mapping[str, int]) -> Iterator[Callable[[str, int | None], None]]:
-    """A bar for every job: count, time spent, time left; the function that a `Runner` reports to."""
+    """A bar for whatever reports, by name: count, time spent, time left; the function that a `Runner` reports to."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -122,9 +122,11 @@ def bars(totals: Mapping[str, int]) -> Iterator[Callable[[str, int | None], None
 
     columns = (TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        tasks = {name: progress.add_task(name, total=total) for name, total in totals.items()}
+        tasks = {}
 
         def report(name: str, step: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=totals[name])
             if step is not None:
                 progress.update(tasks[name], completed=step)
 
