@@ -86,7 +86,7 @@ def set_up(config: EditConfig) -> Bench:
 def split_requests(
     requests: Sequence[Request], config: EditConfig
 ) -> tuple[tuple[Request, ...], tuple[Request, ...], int]:
-    """The stream in seeded order, and the pilots: from what the stream leaves, then from the stream itself."""
+    """The stream in its order, and the pilots: from what the stream leaves, then from the stream itself."""
     if config.edits > len(requests):
         raise Misuse(
             f"--edits {config.edits} is more than the {len(requests)} requests of {config.data}; ask for fewer"
@@ -94,9 +94,12 @@ def split_requests(
     order = list(requests)
     Random(config.seed).shuffle(order)
     stream, rest = order[: config.edits], order[config.edits :]
+    pilots = (rest + stream)[: config.pilots]
+    if config.order == "template":
+        met = {request.template: place for place, request in reversed(list(enumerate(stream)))}
+        stream.sort(key=lambda request: met[request.template])
     if not config.anchor:
         return tuple(stream), (), 0
-    pilots = (rest + stream)[: config.pilots]
     if len(pilots) < config.pilots:
         raise Misuse(f"--pilots {config.pilots} is more than the {len(requests)} requests; ask for fewer")
     return tuple(stream), tuple(pilots), max(0, config.pilots - len(rest))

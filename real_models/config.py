@@ -74,6 +74,8 @@ class EditConfig:
     """The weights on which a value is solved: the edited ones, or as NSE does the original ones."""
     edits: int = 100
     """How many edits."""
+    order: Literal["shuffled", "template"] = "shuffled"
+    """The stream's order: as the seed shuffles it, or one prompt template after another, a stream that drifts."""
     batch: int = 1
     """Edits a step, written together."""
     layers: tuple[int, ...] | None = None

@@ -13,6 +13,8 @@ from real_models.collapse_point import THRESHOLD, Bracket, collapse_point
 
 LEVEL = 0.8
 """Probability that the interval is to hold."""
+EXPECTED = 0.6
+"""Probability of a collapse before the stream's end from which on it counts as in sight."""
 POWERS = np.linspace(0.25, 2.5, 19)
 """Exponents b of the loss that are considered."""
 TYPICAL, SPREAD = 1.0, 0.4
@@ -33,6 +35,7 @@ class Foretold(NamedTuple):
         median: as likely before as after.
         horizon: how many edits the stream will have.
         known: edits at the last evaluation that the forecast has read.
+        chance: probability that the stream collapses before its end.
     """
 
     low: float
@@ -40,11 +43,12 @@ class Foretold(NamedTuple):
     median: float
     horizon: int
     known: int
+    chance: float
 
     @property
     def in_sight(self) -> bool:
-        """Whether the stream is expected to collapse before its end."""
-        return self.median <= self.horizon
+        """Whether the stream is expected to collapse before its end: with probability `EXPECTED` or more."""
+        return self.chance >= EXPECTED
 
     def brackets(self, point: Bracket) -> bool:
         """Whether the interval meets the bracket that was measured."""
@@ -54,8 +58,8 @@ class Foretold(NamedTuple):
         """In one line."""
         begin = f"after {self.known} edits: "
         if not self.in_sight:
-            return f"{begin}none in sight within {self.horizon} edits (earliest {self.low:.0f})"
-        return f"{begin}collapse at {self.median:.0f} edits [{self.low:.0f}, {self.high:.0f}]"
+            return f"{begin}none in sight within {self.horizon} edits (chance {self.chance:.0%}, earliest {self.low:.0f})"
+        return f"{begin}collapse at {self.median:.0f} edits [{self.low:.0f}, {self.high:.0f}] (chance {self.chance:.0%})"
 
 
 def foretell(
@@ -103,7 +107,8 @@ def foretell(
         float(points[min(int(np.searchsorted(below, share)), len(points) - 1)])
         for share in ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
     )
-    return Foretold(low, high, median, horizon, int(steps[-1]))
+    within = float(np.interp(math.log(max(horizon, 1)), np.log(points), below, left=0.0))
+    return Foretold(low, high, median, horizon, int(steps[-1]), within)
 
 
 def score_error(checkpoints: pd.DataFrame, score: str) -> NDArray[np.float64]:
@@ -151,6 +156,6 @@ def judged(
     made = foretell(checkpoints[checkpoints["step"] <= until], horizon, score)
     row = {"collapsed": point.seen, "point_low": point.low, "point_high": point.high, "until": until}
     if made is None:
-        return row | {"low": math.nan, "median": math.nan, "high": math.nan, "right": None}
+        return row | {"low": math.nan, "median": math.nan, "high": math.nan, "chance": math.nan, "right": None}
     right = made.in_sight and made.brackets(point) if point.seen else not made.in_sight
-    return row | {"low": made.low, "median": made.median, "high": made.high, "right": right}
+    return row | {"low": made.low, "median": made.median, "high": made.high, "chance": made.chance, "right": right}

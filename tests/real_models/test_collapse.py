@@ -86,7 +86,7 @@ def test_the_experiment_pairs_every_editor_and_is_chosen_by_name():
     jobs = comparisons("records.json")
     assert [job.name for job in jobs][:2] == ["world-384", "world-256"]
     assert "facts-320" not in [job.name for job in comparisons(None)]
-    assert ANCHORED[4:6] == ("memit+nas+rect", "memit+nas+prune")
+    assert ANCHORED[4:6] == ("memit+nas+rect:share=0.6", "memit+nas+prune:base=1.2")
     for job in jobs[:2]:
         width = int(job.name.split("-")[1])
         assert job.steps >= 1.5 * width

@@ -58,7 +58,17 @@ def test_what_is_foretold_does_not_hang_on_how_long_the_stream_will_be():
     begun = stream(400.0, 1.1).query("step <= 128")
     short, long = foretell(begun, 256), foretell(begun, 100_000)
     assert (short.low, short.median, short.high) == (long.low, long.median, long.high)
-    assert (short.in_sight, long.in_sight) == (short.median <= 256, True)
+    assert short.chance < 0.5 < long.chance
+    assert (short.in_sight, long.in_sight) == (False, True)
+
+
+def test_the_chance_of_a_collapse_is_the_share_of_the_posterior_before_the_end():
+    """At the interval's own ends and median the chance is theirs."""
+    begun = stream(400.0, 1.1).query("step <= 128")
+    made = foretell(begun, 1024)
+    for end, share in ((made.low, 0.1), (made.median, 0.5), (made.high, 0.9)):
+        assert foretell(begun, round(end)).chance == pytest.approx(share, abs=0.02)
+    assert foretell(begun, 1).chance == 0
 
 
 def test_a_stream_that_falls_though_none_was_in_sight_was_not_foretold():
@@ -106,12 +116,12 @@ def test_full_marks_of_few_edits_are_no_certainty():
 
 
 def test_a_forecast_meets_a_bracket_that_it_touches():
-    made = Foretold(100.0, 200.0, 150.0, 500, 64)
+    made = Foretold(100.0, 200.0, 150.0, 500, 64, 0.99)
     assert made.brackets(Bracket(190.0, 256.0))
     assert made.brackets(Bracket(64.0, 128.0))
     assert not made.brackets(Bracket(200.5, 256.0))
     assert not made._replace(low=300.0).brackets(Bracket(64.0, 128.0))
-    assert not made._replace(median=501.0).in_sight
+    assert made.in_sight and not made._replace(chance=0.59).in_sight
 
 
 def folder_of(path, points, horizon=1024, finished=True, editors=False):
