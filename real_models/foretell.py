@@ -56,10 +56,10 @@ class Foretold(NamedTuple):
 
     def __str__(self) -> str:
         """In one line."""
-        begin = f"after {self.known} edits: "
+        begin, chance = f"after {self.known} edits: ", f"(chance {self.chance:.0%})"
         if not self.in_sight:
-            return f"{begin}none in sight within {self.horizon} edits (chance {self.chance:.0%}, earliest {self.low:.0f})"
-        return f"{begin}collapse at {self.median:.0f} edits [{self.low:.0f}, {self.high:.0f}] (chance {self.chance:.0%})"
+            return f"{begin}none in sight within {self.horizon} edits {chance}, earliest {self.low:.0f}"
+        return f"{begin}collapse at {self.median:.0f} edits [{self.low:.0f}, {self.high:.0f}] {chance}"
 
 
 def foretell(
