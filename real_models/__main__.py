@@ -45,7 +45,7 @@ def compare(command: CompareCommand) -> int:
 
 def collapse(command: CollapseCommand) -> int:
     """Run what is missing of the collapse experiment and print every comparison."""
-    from real_models.collapse import chosen, comparisons, write_record
+    from real_models.collapse.experiment import chosen, comparisons, write_record
     from real_models.jobs import run_all
     from real_models.report import print_comparison
 
@@ -62,7 +62,7 @@ def collapse(command: CollapseCommand) -> int:
 
 def forecast(command: ForecastCommand) -> int:
     """Print each stream's outlook."""
-    from real_models.outlook import outlooks
+    from real_models.collapse.outlook import outlooks
 
     for row in outlooks(command.run, command.score):
         name = "".join(f"{row[part]} " for part in ("editor", "seed") if part in row)

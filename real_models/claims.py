@@ -315,6 +315,7 @@ def specificity_claim(plain: Run, anchored: Run) -> Claim[tuple[Run, Run]]:
             measured=float(gain),
             expected="positive",
             interval=(float(gain - half), float(gain + half)),
+            undecided=bool(abs(gain) <= half),
             steps=(
                 f"by exact match {exact[0]:.1f} % against {exact[1]:.1f} %",
                 f"efficacy {first['efficacy']:.1f} % against {second['efficacy']:.1f} % (chance is about 50 %)",

@@ -132,7 +132,7 @@ def run_comparison(config: CompareConfig, out: Path, track: Track) -> dict[str, 
     run = config.run
     with interruption() as interrupted:
         for begun in track(range(first, run.edits, run.batch), f"{len(lines)} streams from edit {first}"):
-            step(lines, begun, run)
+            step(lines, begun, config)
             after = min(begun + run.batch, run.edits)
             if interrupted or passed(run.save_every, begun, after):
                 save(lines, after, out)
@@ -166,8 +166,9 @@ def check_comparison(config: CompareConfig) -> None:
         check(configured(editor, run))
 
 
-def step(lines: Sequence[Line], begun: int, run: EditConfig) -> None:
-    """One step of every line that still goes; those that are due are evaluated."""
+def step(lines: Sequence[Line], begun: int, config: CompareConfig) -> None:
+    """One step of every line that still goes; those that are due are evaluated, unless edits are single."""
+    run = config.run
     live = [line for line in lines if line.status == "finished"]
     if not live:
         return
@@ -196,6 +197,8 @@ def step(lines: Sequence[Line], begun: int, run: EditConfig) -> None:
             line.status = f"stopped: a number was not finite at edit {progress.step}"
             # No number of a broken model is measured: every score is missing from here on.
             progress.checkpoints.append(line.name | {"step": progress.step, "weight_norm": math.nan})
+            continue
+        if config.single:
             continue
         # One layout throughout: products of equal numbers in another one differ in the last digit.
         line.weights = {layer: weight.contiguous() for layer, weight in one.weights.items()}

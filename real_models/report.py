@@ -45,11 +45,22 @@ def print_summary(summary: Mapping[str, Any], out: Path) -> None:
 
 
 def print_comparison(out: Path) -> None:
-    """Print for every editor, a line a seed, where it collapses, what it was on average and how far the norm went."""
-    from real_models.collapse_point import collapse_point
+    """Print for every editor, a line a seed, where it collapses, what it was on average and how far the norm went.
+
+    Of single edits it prints how many took.
+    """
+    from real_models.collapse.point import collapse_point
 
     points = pd.read_parquet(out / "checkpoints.parquet")
     console = Console()
+    if points["step"].max() == 0:
+        rows = pd.read_parquet(out / "rows.parquet").drop_duplicates(["editor", "seed", "step"])
+        table = Table("editor", "seed", "edits", "efficacy %", "by exact match %", title=f"{out}: single edits")
+        for (editor, seed), own in rows.groupby(["editor", "seed"], sort=False):
+            means = (f"{own[column].mean():.1f}" for column in ("instant", "instant_exact"))
+            table.add_row(str(editor), str(seed), str(len(own)), *means)
+        console.print(table)
+        return
     table = Table(
         *("editor", "seed", "CP@60, rescaled", "CP@60, exact", "mean score", "mean exact", "agreement %", "‖W‖/‖W₀‖"),
         title=f"{out}: {int(points['step'].max())} edits",

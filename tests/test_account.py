@@ -37,7 +37,7 @@ def ids_in_tests():
     return found
 
 
-@pytest.mark.claim("P8", "P9", "P10", "P12", "P13")
+@pytest.mark.claim("P8.large", "P9.large", "P12.tasks", "P13.large", "M2.gpu")
 def test_account_code_and_tests_name_the_same_claims():
     """A claim that nothing measures is a row, too."""
     written = ids_in_account((ROOT / "paper_checks.md").read_text(encoding="utf-8"))
@@ -73,7 +73,13 @@ def test_an_accepted_twin_fails_the_run_and_a_false_claim_does_not(tmp_path, mon
 def test_a_refutation_that_fails_leaves_its_claim_undecided():
     refuted = replace(toy(), verdict=Verdict.FALSE)
     assert examine(refuted).verdict is Verdict.FALSE
-    assert examine(replace(refuted, subject=3)).verdict is Verdict.NOT_MEASURED
+    assert examine(replace(refuted, subject=3)).verdict is Verdict.UNDECIDED
+
+
+def test_a_measurement_that_leaves_a_claim_open_does_not_refute_it():
+    claim = replace(toy(), check=lambda n: Evidence(n == 1, undecided=n == 3))
+    verdicts = [examine(replace(claim, subject=n)).verdict for n in (1, 2, 3)]
+    assert verdicts == [Verdict.HOLDS, Verdict.FALSE, Verdict.UNDECIDED]
 
 
 def test_claims_json_has_the_promised_fields(tmp_path, capsys):
@@ -91,7 +97,7 @@ def test_the_account_is_written_from_rows():
     assert ids_in_account(text) == {row.id for row in UNMEASURED}
     assert "| X.toy | a test | holds | 1 = 1 |" in text
     assert "1 of 1 planted false twins" in text
-    assert "- **not measured** (5): P8, P9, P10, P12, P13" in text
+    assert "- **not measured here** (5): P8.large, P9.large, P12.tasks, P13.large, M2.gpu" in text
 
 
 def test_numbers_that_are_not_finite_stay_strict_json():

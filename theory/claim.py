@@ -28,7 +28,8 @@ class Verdict(StrEnum):
     HOLDS = "holds"
     CONDITIONAL = "conditional"
     FALSE = "false as stated"
-    NOT_MEASURED = "not measured"
+    UNDECIDED = "undecided"
+    NOT_MEASURED = "not measured here"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Evidence:
         expected: what the subject asserts it should be.
         tolerance: the largest deviation that the check accepts; 0 for exact proofs.
         interval: a confidence interval of `measured`, where one exists.
+        undecided: not established, but the measurement does not contradict the statement either.
         steps: the derivation or the check's notes, one line each.
         proof: the derivation's steps, each with the prover that closed it; empty for what is not derived.
     """
@@ -50,6 +52,7 @@ class Evidence:
     expected: str | float = ""
     tolerance: float = 0.0
     interval: tuple[float, float] | None = None
+    undecided: bool = False
     steps: tuple[str, ...] = ()
     proof: tuple[Step, ...] = ()
 
@@ -93,7 +96,7 @@ class Outcome:
     """A claim after its check has run on the subject and on the twin.
 
     A claim whose check does not establish it is *false as stated*: a row of the account, not a failure of the run.
-    A refutation whose check fails leaves its statement undecided: *not measured*.
+    It is *undecided* where the measurement leaves it open, and so is a statement whose refutation fails.
     """
 
     claim: Claim
@@ -102,10 +105,11 @@ class Outcome:
 
     @property
     def verdict(self) -> Verdict:
-        """The claim's own verdict when established; otherwise "false as stated", or "not measured" for a refutation."""
+        """The claim's own verdict when established; otherwise "false as stated", or "undecided"."""
         if self.evidence.established:
             return self.claim.verdict
-        return Verdict.NOT_MEASURED if self.claim.verdict is Verdict.FALSE else Verdict.FALSE
+        left_open = self.evidence.undecided or self.claim.verdict is Verdict.FALSE
+        return Verdict.UNDECIDED if left_open else Verdict.FALSE
 
 
 def examine(claim: Claim) -> Outcome:

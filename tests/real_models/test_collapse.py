@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from real_models.collapse import ANCHORED, KEPT, chosen, comparisons, write_record
-from real_models.collapse_point import Bracket
-from real_models.collapse_record import Comparison, Delay, delay, mean_of, middle, recorded
+from real_models.collapse.experiment import ANCHORED, KEPT, chosen, comparisons, write_record
+from real_models.collapse.means import mean_of
+from real_models.collapse.point import Bracket
+from real_models.collapse.record import Comparison, Delay, delay, middle, recorded
 from sim.results import write_table
 from theory.command import Misuse
 from theory.files import write_json
@@ -45,7 +46,7 @@ def test_a_record_gives_back_the_streams(run):
     assert pd.api.types.is_integer_dtype(run.rows["step"])
     assert len(run.writes("rome", 4)) == 100
     assert run.log_norm("rome", 4)[-1] - run.log_norm("rome", 4)[0] == pytest.approx(100 * math.log(1.01), rel=1e-5)
-    assert run.at_end("rome", "score_exact").tolist() == [0.0]
+    assert run.at_end("rome", "score_exact", -1.0).tolist() == [0.0]
     assert run.point("rome", 4, "score_exact") == Bracket(40.0, 60.0)
     assert run.point("rome+nas", 4, "score_exact") == Bracket(100.0, math.inf)
 

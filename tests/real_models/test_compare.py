@@ -13,7 +13,7 @@ import pytest
 
 from real_models import compare
 from real_models.__main__ import main
-from real_models.collapse_point import Bracket, collapse_point
+from real_models.collapse.point import Bracket, collapse_point
 from real_models.config import CompareConfig, EditConfig, SolveConfig
 from sim.results import read_json
 
@@ -82,6 +82,28 @@ def test_seeds_and_editors_differ(tiny_gpt2, tmp_path, monkeypatch):
     assert [(line["editor"], line["seed"], line["edits"]) for line in summary["streams"]] == [
         *(("rome", 0, 6), ("memit", 0, 6), ("rome", 1, 6), ("memit", 1, 6)),
     ]
+
+
+def test_single_edits_each_begin_on_the_unedited_model(tiny_gpt2, tmp_path, monkeypatch, capsys):
+    """The first is a stream's first; the planted fault, a stream, has another norm before its second edit."""
+    found = {}
+    for name, more in (("single", ("--single",)), ("stream", ())):
+        out = tmp_path / name
+        editors = ("--editors", "rome", "memit_seq+nas", "--seeds", "0")
+        assert call(monkeypatch, words(tiny_gpt2, "compare", out, "--dtype", "float64", *editors, *more)) == 0
+        found[name] = tables(out)
+    said = capsys.readouterr().out
+    assert "single edits" in said
+    rows, points = found["single"]
+    stream, _ = found["stream"]
+    assert (points["step"] == 0).all()
+    assert len(rows) == len(stream) == 2 * 6 * 2
+    before = rows.groupby(["layer", "editor"])["weight_norm"].agg(["min", "max"])
+    assert (before["min"] == before["max"]).all()
+    assert stream.groupby(["layer", "editor"])["weight_norm"].nunique().max() == 6
+    for editor in ("rome", "memit_seq+nas"):
+        one, other = (table[(table["editor"] == editor) & (table["step"] == 0)] for table in (rows, stream))
+        pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
 
 
 def start(tiny, out):

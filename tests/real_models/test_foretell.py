@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from real_models.__main__ import main
-from real_models.collapse_point import Bracket, collapse_point
-from real_models.foretell import Foretold, foretell, judged, score_error
+from real_models.collapse.foretell import Foretold, foretell, judged, score_error
+from real_models.collapse.point import Bracket, collapse_point
 from sim.results import write_table
 from theory.files import write_json
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from real_models.collapse_point import THRESHOLD, Bracket, collapse_point
+from real_models.collapse.point import THRESHOLD, Bracket, collapse_point
 
 LEVEL = 0.8
 """Probability that the interval is to hold."""
@@ -138,6 +138,7 @@ def judged(
     horizon: int,
     share: float = 0.2,
     score: str = "score_rescaled",
+    seen: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """The forecast that a share of the edits to collapse, or of a stream that does not collapse, would have given.
 
@@ -146,6 +147,7 @@ def judged(
         horizon: how many edits it has.
         share: of the edits to collapse that the forecast may read.
         score: a score in percent.
+        seen: what the forecast reads in place of the stream's own evaluations.
 
     Returns:
         The measured bracket, the forecast's numbers, and `right`: in sight and the bracket met, or none in sight.
@@ -153,7 +155,8 @@ def judged(
     """
     point = collapse_point(checkpoints, score)
     until = share * (point.high if point.seen else horizon)
-    made = foretell(checkpoints[checkpoints["step"] <= until], horizon, score)
+    own = checkpoints if seen is None else seen
+    made = foretell(own[own["step"] <= until], horizon, score)
     row = {"collapsed": point.seen, "point_low": point.low, "point_high": point.high, "until": until}
     if made is None:
         return row | {"low": math.nan, "median": math.nan, "high": math.nan, "chance": math.nan, "right": None}

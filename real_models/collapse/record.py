@@ -1,4 +1,4 @@
-"""A comparison of the collapse experiment as its record holds it, a stream at a time, and means over seeds."""
+"""A comparison of the collapse experiment as its record holds it, a stream at a time."""
 
 from __future__ import annotations
 
@@ -10,38 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from numpy.typing import NDArray
 
-from real_models.collapse_point import Bracket, collapse_point
-
-
-class Mean(NamedTuple):
-    """A mean with a 95 % Student interval.
-
-    Attributes:
-        value: the mean.
-        low: lower end.
-        high: upper end.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
-
-
-def mean_of(values: ArrayLike) -> Mean:
-    """The mean of independent values and its Student interval; NaN for one value alone.
-
-    >>> mean_of([1.0, 2.0, 3.0]).value
-    2.0
-    """
-    x = np.asarray(values, dtype=float)
-    half = stdtrit(len(x) - 1, 0.975) * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.nan
-    return Mean(float(x.mean()), float(x.mean() - half), float(x.mean() + half))
+from real_models.collapse.point import Bracket, collapse_point
 
 
 @dataclass(frozen=True)
@@ -88,11 +59,11 @@ class Comparison:
         table = self.checkpoints
         return table[(table["editor"] == editor) & (table["seed"] == seed)].sort_values("step")
 
-    def writes(self, editor: str, seed: int) -> pd.DataFrame:
-        """A stream's writes at its last edited layer."""
+    def writes(self, editor: str, seed: int, layer: int | None = None) -> pd.DataFrame:
+        """A stream's writes at an edited layer, the last one where none is named."""
         table = self.rows
         own = table[(table["editor"] == editor) & (table["seed"] == seed)]
-        return own[own["layer"] == own["layer"].max()].sort_values("step")
+        return own[own["layer"] == (own["layer"].max() if layer is None else layer)].sort_values("step")
 
     def log_norm(self, editor: str, seed: int) -> NDArray[np.float64]:
         """log ‖W‖ of the last edited layer, the unedited weight's first."""
@@ -115,10 +86,11 @@ class Comparison:
         steps, values = np.append(0.0, steps), np.append(values[:1], values)
         return float((np.diff(steps) * (values[1:] + values[:-1]) / 2).sum() / end)
 
-    def at_end(self, editor: str, column: str) -> NDArray[np.float64]:
-        """A column at the end of each seed's stream; NaN where the stream broke before."""
+    def at_end(self, editor: str, column: str, broken: float) -> NDArray[np.float64]:
+        """A column at the end of each seed's stream; `broken` where a number was not finite before."""
         lasts = (self.evaluations(editor, seed).iloc[-1] for seed in self.seeds)
-        return np.array([last[column] if last["step"] == self.edits else np.nan for last in lasts], dtype=float)
+        values = np.array([last[column] if last["step"] == self.edits else np.nan for last in lasts], dtype=float)
+        return np.where(np.isfinite(values), values, broken)
 
 
 def recorded(record: Path) -> list[str]:

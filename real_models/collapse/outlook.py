@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from real_models.collapse_point import collapse_point
-from real_models.foretell import foretell
+from real_models.collapse.foretell import foretell
+from real_models.collapse.point import collapse_point
 from sim.results import load_state, read_json
 from theory.command import Misuse
 from theory.fits import mean_rate

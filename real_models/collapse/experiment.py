@@ -46,19 +46,22 @@ def comparisons(data: str | None) -> tuple[Job, ...]:
         data: CounterFact's native file, for the model taught its statements; None leaves that out.
     """
     small = ("--model", SMALL.format(n=256), "--layers", "4")
+    large = ("--model", LARGE, "--layers", "3")
 
-    def job(name: str, editors: Sequence[str], edits: int, *more: str, seeds: Sequence[str] = SEEDS) -> Job:
+    def job(name: str, editors: Sequence[str], edits: int, *more: str) -> Job:
         words = ("real_models", "compare", *SOLVE, *OFTEN, "--edits", str(edits), "--editors", *editors)
-        return Job(name, (*words, "--seeds", *seeds, *more), edits)
+        return Job(name, (*words, "--seeds", *SEEDS, *more), edits)
 
     facts = ("--model", "facts:seed=1,hidden=320,steps=2000", "--data", str(data), "--layers", "0")
     return (
-        job("world-384", (*PLAIN, *ANCHORED), 576, "--model", LARGE, "--layers", "3"),
+        job("world-384", (*PLAIN, *ANCHORED), 576, *large),
         job("world-256", (*PLAIN, *ANCHORED), 768, *small),
         *((job("facts-320", THREE, 500, *facts),) if data else ()),
         job("rivals", RIVALS, 384, *small),
+        job("single-384", (*PLAIN, *ANCHORED), 64, *large, "--single"),
+        job("single-256", (*PLAIN, *ANCHORED), 64, *small, "--single"),
         job("drift", THREE[2:], 384, *small, "--order", "template"),
-        job("layers", THREE, 288, *small[:2], "--layers", "3", "4", "5", seeds=SEEDS[:2]),
+        job("layers", THREE, 288, *small[:2], "--layers", "3", "4", "5"),
         job("clamp", THREE, 288, *small, "--clamp", "4"),
         *(
             job(f"width-{n}", ("memit_seq", "alphaedit"), 2 * n, "--model", SMALL.format(n=n), "--layers", "4")
@@ -77,8 +80,8 @@ def chosen(jobs: Sequence[Job], only: Sequence[str]) -> list[Job]:
 
 
 KEPT = (
-    *("editor", "seed", "step", "layer", "weight_norm_after", "delta_norm", "v0_norm", "solved_norm", "shift_norm"),
-    *("hidden_norm", "key_norm", "s", "instant", "instant_exact"),
+    *("editor", "seed", "step", "layer", "weight_norm_after", "delta_norm", "v0_norm", "solved_norm", "key_norm"),
+    *("instant", "instant_exact"),
 )
 """The columns of a comparison's rows that a record keeps, in float32."""
 

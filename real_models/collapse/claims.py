@@ -1,0 +1,312 @@
+"""The paper's empirical claims, and what lies beyond them, on trained transformers, from the experiment's record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from real_models.collapse import forecast_checks as forecasts
+from real_models.collapse import norm_checks as norms
+from real_models.collapse import score_checks as scores
+from real_models.collapse.experiment import ANCHORED, PLAIN
+from real_models.collapse.forecast_checks import CALM, EARLY, MET
+from real_models.collapse.norm_checks import AFTER, ALIKE, KNEE, PROPORTIONAL
+from real_models.collapse.record import Comparison
+from real_models.collapse.score_checks import DELAYED, EDITORS, GAIN, LOST, NEGLIGIBLE
+from theory.claim import Claim, Evidence, Kind, Verdict
+
+PAIRS = tuple(zip(PLAIN, ANCHORED, strict=True))
+THREE = tuple((rule, f"{rule}+nas") for rule in ("rome", "memit", "alphaedit"))
+CONTROLLED = tuple(pair for pair in PAIRS if pair[0].startswith(("memit+rect", "encore")) or pair[0] == "memit")
+"""Editors with an increment-level control: the clamp of the value solve, RECT, ENCORE's penalty."""
+
+
+def swapped(pairs: norms.Pairs) -> norms.Pairs:
+    """The planted opposite: what has NAS is taken for what has not."""
+    return tuple((anchored, plain) for plain, anchored in pairs)
+
+
+def collapse_claims(runs: Mapping[str, Comparison], command: str, speed: Path) -> tuple[Claim[Any], ...]:
+    """The claims on the collapse experiment's record.
+
+    Args:
+        runs: the experiment's comparisons, by name.
+        command: what makes the record.
+        speed: the JSON of `python -m real_models bench`.
+    """
+    return (*of_norms(runs, command), *of_scores(runs, command, speed), *beyond(runs, command))
+
+
+def measured(
+    id: str,
+    source: str,
+    statement: str,
+    check: Callable[[Any], Evidence],
+    subject: Any,
+    twin: Any,
+    twin_statement: str,
+    command: str,
+    verdict: Verdict = Verdict.CONDITIONAL,
+) -> Claim[Any]:
+    """A claim on the record: what is established holds for these models and settings."""
+    return Claim(f"M2.{id}", source, Kind.MEASURED, statement, check, subject, twin, twin_statement, verdict, command)
+
+
+def of_norms(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ...]:
+    """P1 to P7: what norms do."""
+    worlds = [runs["world-256"], runs["world-384"]]
+    low, high = PROPORTIONAL
+    everyone = (*PLAIN, *ANCHORED)
+    return (
+        measured(
+            "correlation",
+            "P1",
+            "along streams without NAS ‖W‖ and success (harmonic mean of the exact-match rates) have a strong negative "
+            "rank correlation in both worlds; both follow the number of edits, too, so this shows no cause",
+            lambda sign: norms.along(worlds, PLAIN, sign),
+            1,
+            -1,
+            "success rises with ‖W‖",
+            command,
+        ),
+        measured(
+            "correlation_across",
+            "P1",
+            "over fourteen editors, with NAS and without, the one whose ‖W‖ grew more has the lower success at the "
+            "stream's end: a strong negative rank correlation in both worlds",
+            lambda sign: norms.across(worlds, everyone, sign),
+            1,
+            -1,
+            "the one whose ‖W‖ grew more has the higher success",
+            command,
+        ),
+        measured(
+            "exponential",
+            "P2, P3",
+            f"without NAS some editor's ‖W‖ at least doubles after edit {AFTER} and is nearer to an exponential than "
+            "to a line or a square root in the number of edits, in every seed, at a clamp of 0.75 or of 4",
+            lambda read: norms.exponential([*worlds, runs["clamp"]], PLAIN, read),
+            lambda series: series,
+            norms.straight_norm,
+            "the same of norms on the straight line between those ends",
+            command,
+        ),
+        measured(
+            "proportional_rome",
+            "P5",
+            "under ROME (C = I) without NAS ‖v0‖ and ‖v*‖ are proportional to ‖W‖: elasticities of "
+            f"{low:g} to {high:g} in both worlds",
+            lambda columns: norms.proportional(worlds, "rome", columns),
+            ("v0_norm", "solved_norm"),
+            ("key_norm",),
+            "so is the length of the keys",
+            command,
+        ),
+        measured(
+            "proportional_memit",
+            "P5",
+            f"under MEMIT, on which P5 was probed, ‖v*‖ is proportional to ‖W‖: an elasticity of {low:g} to {high:g} "
+            "in both worlds",
+            lambda columns: norms.proportional(worlds, "memit", columns),
+            ("solved_norm",),
+            ("key_norm",),
+            "so is the length of the keys",
+            command,
+        ),
+        measured(
+            "controls",
+            "P6",
+            "with increment-level controls alone (the solve's clamp, RECT, ENCORE's penalty) ‖W‖ grows more in the "
+            "stream's second half than with NAS, in both worlds",
+            lambda pairs: norms.controls(worlds, pairs),
+            CONTROLLED,
+            swapped(CONTROLLED),
+            "it grows more with NAS",
+            command,
+        ),
+        measured(
+            "bounded",
+            "P7, T5",
+            "with NAS ‖W‖ grows no faster than a square root in the stream's second half, whichever the editor, in "
+            "both worlds: by at most √2",
+            lambda editors: norms.bounded(worlds, editors),
+            ANCHORED,
+            PLAIN,
+            "the same without NAS",
+            command,
+        ),
+    )
+
+
+def of_scores(runs: Mapping[str, Comparison], command: str, speed: Path) -> tuple[Claim[Any], ...]:
+    """P8 to P13: what becomes of the edits and of the model."""
+    worlds = [runs["world-256"], runs["world-384"]]
+    singles = [runs["single-256"], runs["single-384"]]
+    return (
+        measured(
+            "delay",
+            "P8",
+            f"NAS delays CP@60 more than {DELAYED:g} times for at least {EDITORS} of {len(PAIRS)} editors, by the "
+            "rescaled score or by exact match, in one of the worlds",
+            lambda pairs: scores.delayed(worlds, pairs),
+            PAIRS,
+            swapped(PAIRS),
+            "leaving NAS out delays it so",
+            command,
+        ),
+        measured(
+            "performance",
+            "P9",
+            f"mean performance along the stream rises by at least {GAIN:g} % with NAS, by the rescaled score or by "
+            "exact match, in one of the worlds",
+            lambda pairs: scores.performance(worlds, pairs),
+            PAIRS,
+            swapped(PAIRS),
+            "it rises so without NAS",
+            command,
+        ),
+        measured(
+            "overhead",
+            "P10",
+            f"NAS adds less than {NEGLIGIBLE:.0%} to an edit's time once its anchor is known (GPT-2-small's shape)",
+            lambda factor: scores.overhead(speed, factor),
+            1.0,
+            1000.0,
+            "the same of a thousand times the cost",
+            "python -m real_models bench --json speed.json",
+            Verdict.HOLDS,
+        ),
+        measured(
+            "single_edits",
+            "P11",
+            f"of single edits as many take with NAS as without, to within {LOST:g} points (exact match, mean over "
+            "the editors), on both worlds' unedited models",
+            lambda shift: scores.single_edits(singles, PAIRS, shift),
+            0.0,
+            2 * LOST,
+            f"the same where {2 * LOST:g} points fewer take with NAS than did",
+            command,
+        ),
+        measured(
+            "ability",
+            "P12",
+            "at the stream's end the next-token agreement with the unedited model on held-out text is higher with NAS, "
+            "on average over the editors, in both worlds",
+            lambda pairs: scores.ability(worlds, pairs),
+            PAIRS,
+            swapped(PAIRS),
+            "it is higher without NAS",
+            command,
+        ),
+        measured(
+            "pilots",
+            "P13",
+            "100 pilots are enough: an anchor wrong by two of its standard errors moves MEMIT's and AlphaEdit's mean "
+            f"scores by less than {LOST:g} points",
+            lambda factor: scores.pilots(runs["rivals"], factor),
+            1.0,
+            10.0,
+            "so is a single pilot",
+            command,
+        ),
+    )
+
+
+def beyond(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ...]:
+    """What the paper does not say: forecasts, thresholds, rivals and variants."""
+    streams = [run for name, run in runs.items() if not name.startswith("single-")]
+    widths = [runs["width-128"], runs["width-192"], runs["world-256"]]
+    rivals = runs["rivals"]
+    pairs = THREE[1:]
+    return (
+        measured(
+            "forecast",
+            "T6",
+            "after a fifth of the edits to collapse the forecast is right (in sight, its interval meeting the measured "
+            f"CP@60) in at least {MET:.0%} of the streams that collapse, and says none in sight of at least "
+            f"{CALM:.0%} of the others after a fifth of the stream",
+            lambda dealt: forecasts.after_a_fifth(streams, dealt),
+            None,
+            0,
+            "so it is when it reads another stream's evaluations, dealt out at random",
+            command,
+        ),
+        measured(
+            "forecast_early",
+            "T6",
+            f"the chance of a collapse that the forecast tells after {EARLY} edits is better than the share of streams "
+            "that collapse (Brier skill above 0)",
+            lambda dealt: forecasts.after_a_few(streams, dealt),
+            None,
+            0,
+            "so are the same chances dealt out at random",
+            command,
+        ),
+        measured(
+            "threshold",
+            "T3b",
+            f"AlphaEdit's norm stops growing (at {KNEE:.0%} of its fastest) after a number of edits proportional to "
+            f"rank(P): over widths of 128, 192 and 256 their ratios agree within a factor of {ALIKE:g}",
+            lambda power: norms.threshold(widths, power),
+            1,
+            0,
+            "after the same number of edits at every width",
+            command,
+        ),
+        measured(
+            "other_layers",
+            "P7",
+            "with three edited layers, of which NAS anchors the last alone, the norms of the others grow less, too "
+            "(ROME, MEMIT, AlphaEdit)",
+            lambda chosen: norms.other_layers(runs["layers"], chosen),
+            THREE,
+            swapped(THREE),
+            "they grow more with NAS",
+            command,
+        ),
+        measured(
+            "original",
+            "beyond the paper",
+            "values solved on the unedited weights (NSE's way), without any anchor, bring at least half of what NAS "
+            "gains in exact match (MEMIT-seq, AlphaEdit)",
+            lambda name: scores.rival(runs["world-256"], rivals, name),
+            lambda rule: f"{rule}+original",
+            lambda rule: "mose",
+            "so does MOSE, whose writes keep every singular value",
+            command,
+        ),
+        measured(
+            "one_sided",
+            "beyond the paper",
+            "an anchor that only shortens values does as well as the published one, which lengthens them, too: mean "
+            f"scores at most {LOST:g} points lower (MEMIT, AlphaEdit; rescaled and exact)",
+            lambda suffix: scores.variant(rivals, suffix, low=-LOST, high=float("inf")),
+            "one_sided",
+            "times=0.8",
+            "so does an anchor that is a fifth too short",
+            command,
+        ),
+        measured(
+            "drop",
+            "beyond the paper",
+            f"dropping edits longer than two anchors, as released, moves no mean score by {LOST:g} points (MEMIT, "
+            "AlphaEdit; rescaled and exact)",
+            lambda suffix: scores.variant(rivals, suffix, low=-LOST, high=LOST),
+            "drop=2",
+            "times=0.8",
+            "nor does an anchor that is a fifth too short",
+            command,
+        ),
+        measured(
+            "drift",
+            "beyond the paper",
+            "on a stream that takes one prompt template after another a single anchor, measured on all of them, still "
+            "raises the mean exact score (MEMIT, AlphaEdit)",
+            lambda chosen: scores.drifting(runs["drift"], chosen),
+            pairs,
+            swapped(pairs),
+            "leaving it out does",
+            command,
+        ),
+    )
