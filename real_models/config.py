@@ -50,7 +50,7 @@ class EditConfig:
     the data set's file says to be true; world:OPTION=VALUE,… and facts:OPTION=VALUE,… change how, such as
     facts:width=64,hidden=256,layers=3."""
     data: str = "world"
-    """A data set's JSON file; "world" is the synthetic world's own facts."""
+    """A data set's JSON file, or hub:OWNER/NAME/FILE; "world" is the synthetic world's own facts."""
     data_format: Literal["counterfact", "easyedit", "zsre", "zsre_alt", "wikibigedit", "mquake"] | None = None
     """The file's format; default: told by its fields (MultiCounterFact's are CounterFact's)."""
     rule: str = "rome"

@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from real_models.config import EditConfig
+from real_models.datasets.hub import local_file
 from real_models.recipe import FACTS, TrainConfig, chosen_recipe
 from real_models.requests import Request
 from real_models.statistics import read_texts
@@ -78,9 +79,9 @@ def _facts(config: EditConfig) -> Sources:
     from real_models.train import load_trained
     from sim.results import sha256
 
-    recipe = chosen_recipe(config.model, FACTS)
-    loaded = read_requests(Path(config.data), form=config.data_format, skip_bad=config.skip_bad)
-    facts = known_facts(loaded.requests, sha256(Path(config.data)))
+    recipe, file = chosen_recipe(config.model, FACTS), local_file(config.data)
+    loaded = read_requests(file, form=config.data_format, skip_bad=config.skip_bad)
+    facts = known_facts(loaded.requests, sha256(file))
     check_room(facts.new_tokenizer(), loaded.requests, config, recipe.context)
     made = load_trained(facts, recipe)
     text, held_out = facts.text(config.seed, DOCUMENTS), facts.held_out_text(config.seed, HELD_OUT)
@@ -105,7 +106,7 @@ def _from_files(config: EditConfig) -> Sources:
     from real_models.datasets.formats import read_requests
     from real_models.load import load_model
 
-    loaded = read_requests(Path(config.data), form=config.data_format, skip_bad=config.skip_bad)
+    loaded = read_requests(local_file(config.data), form=config.data_format, skip_bad=config.skip_bad)
     text, held_out = split_text(() if config.text is None else read_texts(Path(config.text)))
     dtype, device = getattr(torch, config.dtype), torch.device(config.device)
     model, tokenizer = load_model(config.model, dtype=dtype, device=device)
