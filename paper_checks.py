@@ -101,14 +101,13 @@ def collect(level: Literal["quick", "full"], out: Path) -> tuple[Claim[Any], ...
     """The claims of theory, sim and real_models, in the order of the account; nothing is run."""
     from real_models.claims import claims as of_models
     from real_models.collapse.claims import collapse_claims
-    from real_models.collapse.record import Comparison, recorded
+    from real_models.collapse.record import recorded
     from real_models.finished import Run
     from sim.claims import claims as of_memories
     from theory.catalogue import claims as of_theory
 
     runs = {job.name: Run(out / "runs" / job.name, job.command()) for job in jobs(level) if job.name != "phase"}
-    streams = {name: Comparison(RESULTS / "collapse", name) for name in recorded(RESULTS / "collapse")}
-    of_streams = collapse_claims(streams, COLLAPSE, RESULTS / "model_editing.json")
+    of_streams = collapse_claims(recorded(RESULTS / "collapse"), COLLAPSE, RESULTS / "model_editing.json")
     return (*of_theory(), *of_memories(level), *of_models(runs), *of_streams)
 
 

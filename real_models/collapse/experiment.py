@@ -87,19 +87,25 @@ KEPT = (
 
 
 def write_record(folders: Iterable[Path], record: Path) -> None:
-    """Write every comparison's checkpoints, its rows in few columns, and its summary, into one folder.
+    """Write every comparison into a folder of its own, small enough to keep: its rows in few columns, all else whole.
+
+    Of a data set's path only the file's name is kept.
 
     Args:
         folders: finished comparisons.
-        record: where the tables go, named by comparison.
+        record: where their folders go.
     """
-    record.mkdir(parents=True, exist_ok=True)
     for folder in folders:
+        own = record / folder.name
+        own.mkdir(parents=True, exist_ok=True)
         rows = pd.read_parquet(folder / "rows.parquet", columns=list(KEPT))
         numbers = rows.select_dtypes("number").columns.difference(["seed", "step", "layer"])
         rows = rows.astype(dict.fromkeys(numbers, "float32"))
         points = pd.read_parquet(folder / "checkpoints.parquet")
         for name, table in (("rows", rows), ("checkpoints", points)):
             save = partial(table.to_parquet, index=False, compression="zstd")
-            write_atomically(record / f"{folder.name}.{name}.parquet", save)
-        write_json(record / f"{folder.name}.json", read_json(folder / "summary.json"))
+            write_atomically(own / f"{name}.parquet", save)
+        config = read_json(folder / "config.json")
+        config["run"]["data"] = Path(config["run"]["data"]).name
+        write_json(own / "config.json", config)
+        write_json(own / "summary.json", read_json(folder / "summary.json"))

@@ -1,4 +1,4 @@
-"""A comparison of the collapse experiment as its record holds it, a stream at a time."""
+"""A comparison as its folder, or the record of it, holds it: a stream at a time."""
 
 from __future__ import annotations
 
@@ -20,29 +20,32 @@ class Comparison:
     """A comparison's tables, read when first asked.
 
     Attributes:
-        record: the folder that `write_record` made.
-        name: the comparison's.
+        folder: of `compare`, or what `write_record` made of it.
     """
 
-    record: Path
-    name: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The comparison's."""
+        return self.folder.name
 
     @cached_property
     def rows(self) -> pd.DataFrame:
         """One row an edit, stream and layer."""
-        return pd.read_parquet(self.record / f"{self.name}.rows.parquet")
+        return pd.read_parquet(self.folder / "rows.parquet")
 
     @cached_property
     def checkpoints(self) -> pd.DataFrame:
         """One row an evaluation of a stream."""
-        return pd.read_parquet(self.record / f"{self.name}.checkpoints.parquet")
+        return pd.read_parquet(self.folder / "checkpoints.parquet")
 
     @cached_property
     def summary(self) -> dict[str, Any]:
         """What was measured on the unedited model, and how long it all took."""
         from sim.results import read_json
 
-        return read_json(self.record / f"{self.name}.json")
+        return read_json(self.folder / "summary.json")
 
     @property
     def seeds(self) -> list[int]:
@@ -93,9 +96,9 @@ class Comparison:
         return np.where(np.isfinite(values), values, broken)
 
 
-def recorded(record: Path) -> list[str]:
+def recorded(record: Path) -> dict[str, Comparison]:
     """The comparisons that a record holds, by name."""
-    return sorted(path.name.removesuffix(".checkpoints.parquet") for path in record.glob("*.checkpoints.parquet"))
+    return {path.parent.name: Comparison(path.parent) for path in sorted(record.glob("*/checkpoints.parquet"))}
 
 
 class Delay(NamedTuple):

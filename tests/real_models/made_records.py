@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from real_models.collapse.experiment import ANCHORED, PLAIN, RIVALS, THREE, write_record
-from real_models.collapse.record import Comparison
+from real_models.collapse.record import recorded
 from theory.files import write_json
 
 PARTS = ("efficacy", "generalisation", "specificity")
@@ -75,6 +75,7 @@ def made(folder, courses, *, edits=480, every=20, layers=(1,), rank=None, single
     folder.mkdir(parents=True)
     pd.concat(rows).to_parquet(folder / "rows.parquet", index=False)
     pd.concat(points).to_parquet(folder / "checkpoints.parquet", index=False)
+    write_json(folder / "config.json", {"run": {"data": "world"}})
     write_json(folder / "summary.json", {"edits": edits, "streams": streams})
     return folder
 
@@ -114,4 +115,4 @@ def record(folder, *, swap=False):
     }
     folders = [made(folder / name, editors, **more) for name, (editors, more) in kinds.items()]
     write_record(folders, folder / "record")
-    return {name: Comparison(folder / "record", name) for name in kinds}
+    return recorded(folder / "record")

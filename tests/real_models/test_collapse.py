@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -35,9 +36,11 @@ def run(tmp_path):
     write_table(folder / "rows.parquet", rows)
     write_table(folder / "checkpoints.parquet", points)
     write_json(folder / "summary.json", {"edits": 100, "streams": []})
+    write_json(folder / "config.json", {"run": {"data": "somewhere/facts.json"}})
     write_record([folder], tmp_path / "record")
-    assert recorded(tmp_path / "record") == ["made"]
-    return Comparison(tmp_path / "record", "made")
+    assert json.loads((tmp_path / "record" / "made" / "config.json").read_text())["run"]["data"] == "facts.json"
+    (found,) = recorded(tmp_path / "record").values()
+    return found
 
 
 def test_a_record_gives_back_the_streams(run):
@@ -62,9 +65,9 @@ def test_a_stream_that_broke_scores_nothing(tmp_path):
     points = [
         {"editor": "rome", "seed": 0, "step": s, "score_exact": v} for s, v in ((0, 0.0), (10, 80.0), (20, np.nan))
     ]
-    write_table(tmp_path / "x.checkpoints.parquet", points)
-    write_json(tmp_path / "x.json", {"edits": 40})
-    assert Comparison(tmp_path, "x").along("rome", 0, "score_exact") == pytest.approx((80 * 10 + 40 * 10) / 40)
+    write_table(tmp_path / "checkpoints.parquet", points)
+    write_json(tmp_path / "summary.json", {"edits": 40})
+    assert Comparison(tmp_path).along("rome", 0, "score_exact") == pytest.approx((80 * 10 + 40 * 10) / 40)
 
 
 def test_delays_are_what_brackets_allow():

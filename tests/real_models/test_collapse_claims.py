@@ -81,7 +81,7 @@ def mean_score(loss, edits=480):
 
 def record_of(folder, courses, **more):
     write_record([made(folder / "world-256", courses, **more)], folder / "record")
-    return Comparison(folder / "record", "world-256")
+    return Comparison(folder / "record" / "world-256")
 
 
 def test_a_rank_correlation_over_editors_is_not_the_edit_numbers(tmp_path):
@@ -234,7 +234,7 @@ def test_forecasts_are_counted_apart_for_streams_that_fall_and_streams_that_last
 
 def run_of_one(runs, seeds):
     """A world with some of its seeds only."""
-    run = Comparison(runs["world-256"].record, "world-256")
+    run = Comparison(runs["world-256"].folder)
     vars(run)["checkpoints"] = run.checkpoints[run.checkpoints["seed"].isin(seeds)]
     return run
 
