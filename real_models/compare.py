@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from real_models.ability import Reading, read_held_out
 from real_models.bench import Bench, Track, measure_anchors, set_up
 from real_models.check import check
+from real_models.collapse.outcomes import outcomes
 from real_models.config import CompareConfig, EditConfig
 from real_models.editors import describe, make_editors
 from real_models.instant import instant
@@ -144,7 +146,9 @@ def run_comparison(config: CompareConfig, out: Path, track: Track) -> dict[str, 
         "streams": [facts(line) for line in lines],
         "seconds": round(time.monotonic() - start, 1),
     }
-    finish(out, summary, tables(lines), {})
+    made = tables(lines)
+    points = outcomes(pd.DataFrame(made["checkpoints"]), run.edits)
+    finish(out, summary, made | ({"points": points} if points else {}), {})
     return summary
 
 

@@ -87,7 +87,7 @@ KEPT = (
 
 
 def write_record(folders: Iterable[Path], record: Path) -> None:
-    """Write every comparison into a folder of its own, small enough to keep: its rows in few columns, all else whole.
+    """Write every comparison into a folder of its own, small enough to keep: its rows in few columns, and all else.
 
     Of a data set's path only the file's name is kept.
 
@@ -101,8 +101,9 @@ def write_record(folders: Iterable[Path], record: Path) -> None:
         rows = pd.read_parquet(folder / "rows.parquet", columns=list(KEPT))
         numbers = rows.select_dtypes("number").columns.difference(["seed", "step", "layer"])
         rows = rows.astype(dict.fromkeys(numbers, "float32"))
-        points = pd.read_parquet(folder / "checkpoints.parquet")
-        for name, table in (("rows", rows), ("checkpoints", points)):
+        kept = {name: folder / f"{name}.parquet" for name in ("checkpoints", "points")}
+        others = {name: pd.read_parquet(path) for name, path in kept.items() if path.exists()}
+        for name, table in ({"rows": rows} | others).items():
             save = partial(table.to_parquet, index=False, compression="zstd")
             write_atomically(own / f"{name}.parquet", save)
         config = read_json(folder / "config.json")

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from real_models.collapse.means import Mean, in_every, in_some, mean_of
 from real_models.collapse.norm_checks import Pairs
+from real_models.collapse.outcomes import SCORES
 from real_models.collapse.record import Comparison, Delay, delay, middle
 from sim.results import read_json
 from theory.claim import Evidence
 
-SCORES = ("score_rescaled", "score_exact")
 DELAYED, EDITORS = 4.0, 3
 """P8: more than 4 times later, for so many editors at least."""
 GAIN = 72.2

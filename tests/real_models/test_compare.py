@@ -58,6 +58,7 @@ def test_each_line_is_the_run_that_edit_makes(tiny_gpt2, tmp_path, monkeypatch, 
     rows, points = tables(out)
     assert len(rows) == 2 * len(EDITORS) * 6 * 2
     assert rows["instant_exact"].isin([0.0, 100.0]).all()
+    assert len(pd.read_parquet(out / "points.parquet")) == 2 * len(EDITORS) * 2
     for editor, own in ALONE.items():
         alone = tmp_path / editor.replace(":", "-")
         assert call(monkeypatch, words(tiny_gpt2, "edit", alone, *exact, *own, "--seed", "4")) == 0
@@ -94,6 +95,7 @@ def test_single_edits_each_begin_on_the_unedited_model(tiny_gpt2, tmp_path, monk
         found[name] = tables(out)
     said = capsys.readouterr().out
     assert "single edits" in said
+    assert not (tmp_path / "single" / "points.parquet").exists()
     rows, points = found["single"]
     stream, _ = found["stream"]
     assert (points["step"] == 0).all()

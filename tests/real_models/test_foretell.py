@@ -11,6 +11,7 @@ import pytest
 
 from real_models.__main__ import main
 from real_models.collapse.foretell import Foretold, foretell, judged, score_error
+from real_models.collapse.outcomes import outcomes
 from real_models.collapse.point import Bracket, collapse_point
 from sim.results import write_table
 from theory.files import write_json
@@ -169,3 +170,20 @@ def test_bad_folders_and_scores_are_one_line(tmp_path, monkeypatch, capsys):
     (path / "summary.json").unlink()
     code, _, error = said(monkeypatch, capsys, path)
     assert (code, "no evaluation yet" in error) == (2, True)
+
+
+def test_a_comparisons_outcomes_are_a_row_a_stream_and_score():
+    whole, late = (
+        stream(point, 1.0, seed=1).assign(score_exact=lambda own: own["score_rescaled"] - 20.0)
+        for point in (300.0, 4000.0)
+    )
+    table = pd.concat([whole.assign(editor="rome", seed=0), late.assign(editor="rome+nas", seed=0)])
+    rows = pd.DataFrame(outcomes(table, 1024)).set_index(["editor", "score"])
+    assert len(rows) == 4
+    for editor, own in (("rome", whole), ("rome+nas", late)):
+        for score in ("score_rescaled", "score_exact"):
+            point = collapse_point(own, score)
+            assert tuple(rows.loc[(editor, score), ["point_low", "point_high"]]) == (point.low, point.high)
+    assert rows.loc[("rome", "score_exact"), "point_high"] < rows.loc[("rome", "score_rescaled"), "point_high"]
+    assert rows.loc[("rome", "score_rescaled"), "until"] < rows.loc[("rome+nas", "score_rescaled"), "until"]
+    assert outcomes(table[table["step"] == 0], 1024) == []
