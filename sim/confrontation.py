@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.montecarlo import student_interval
-from theory.claim import Claim, Evidence, Kind, Verdict
+from theory.claim import Claim, Compared, Evidence, Kind, Verdict
 
 CONFIDENCE = 0.99994
 """Two-sided level of 4 normal standard errors: a true prediction is missed with probability 6e-5."""
@@ -92,6 +92,10 @@ def confront(
             tolerance=error * abs(numbers[worst]) if error else (at.high - at.low) / 2,
             interval=(at.low, at.high),
             steps=(*lines, f"Student t over seeds at level {CONFIDENCE}"),
+            compared=tuple(
+                Compared(setting.name, interval.mean, interval.low, interval.high, number, relation)
+                for setting, interval, number in zip(settings, intervals, numbers, strict=True)
+            ),
         )
 
     return Claim(

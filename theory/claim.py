@@ -33,6 +33,27 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A measured number beside the one that theory has for it.
+
+    Attributes:
+        setting: what was run.
+        measured: the mean over seeds.
+        low: lower end of its interval.
+        high: upper end.
+        predicted: theory's number.
+        relation: "=" exact in the mean, "<=" a bound, "~" an approximation.
+    """
+
+    setting: str
+    measured: float
+    low: float
+    high: float
+    predicted: float
+    relation: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What one run of a check found.
 
@@ -45,6 +66,7 @@ class Evidence:
         undecided: not established, but the measurement does not contradict the statement either.
         steps: the derivation or the check's notes, one line each.
         proof: the derivation's steps, each with the prover that closed it; empty for what is not derived.
+        compared: of a simulated claim, every setting's number beside theory's.
     """
 
     established: bool
@@ -55,6 +77,7 @@ class Evidence:
     undecided: bool = False
     steps: tuple[str, ...] = ()
     proof: tuple[Step, ...] = ()
+    compared: tuple[Compared, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from theory.claim import Claim, examine
+from theory.claim import Claim, Compared, examine
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Row:
     provers: tuple[str, ...]
     twin: str
     twin_rejected: bool | None
+    compared: tuple[Compared, ...] = ()
 
 
 def examined(claim: Claim[Any]) -> Row:
@@ -52,6 +53,7 @@ def examined(claim: Claim[Any]) -> Row:
         provers=tuple(dict.fromkeys(str(step.prover) for step in found.proof)),
         twin=claim.twin_statement,
         twin_rejected=outcome.twin_rejected,
+        compared=found.compared,
     )
 
 
@@ -61,6 +63,8 @@ def plain(row: Row) -> dict[str, Any]:
     def strict(value: Any) -> Any:
         if isinstance(value, float) and not math.isfinite(value):
             return str(value)
+        if isinstance(value, dict):
+            return {name: strict(part) for name, part in value.items()}
         return [strict(part) for part in value] if isinstance(value, list | tuple) else value
 
     return {name: strict(value) for name, value in asdict(row).items()}

@@ -7,6 +7,7 @@ import pytest
 
 from sim.confrontation import CONFIDENCE, Measured, Setting, agrees, apart, confront, deviation, interval_of
 from theory.claim import Kind, Verdict, examine
+from theory.row import examined, plain
 
 TRUTH = (1.0, 2.0, -3.0)
 
@@ -123,6 +124,15 @@ def test_the_lines_hold_the_numbers():
     assert "~ 1 (" in lines[0]
     assert "standard error 1." in lines[0]
     assert apart(Measured(1.0, 0.0, 2.0, 0.5), 0.0) == ""
+
+
+def test_every_settings_number_is_kept_beside_theorys():
+    row = plain(examined(made()))
+    assert [one["predicted"] for one in row["compared"]] == list(TRUTH)
+    for one, setting in zip(row["compared"], settings(), strict=True):
+        found = interval_of(setting)
+        assert (one["setting"], one["relation"]) == (setting.name, "=")
+        assert (one["measured"], one["low"], one["high"]) == (found.mean, found.low, found.high)
 
 
 def test_deviations_are_signed_for_bounds_alone():
