@@ -18,6 +18,7 @@ Draw = Callable[[pd.DataFrame, Axes], None]
 Facets = tuple[str | None, str | None]
 WRAP = 2  # panels side by side on two columns, where only one thing is faceted
 LEGEND_LINE = 0.15  # inches
+LETTER, HANDLE = 0.052, 8  # inches a letter of a legend, and what its handle takes, in letters
 FORMATS = ("pdf", "png", "svg")
 
 
@@ -68,7 +69,7 @@ def _add_legend(figure: Figure, axes: Sequence[Axes]) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if handles:
-        columns = min(2 if figure.get_figwidth() < DOUBLE else 4, len(handles))
+        columns = min(max(1, int(figure.get_figwidth() / LETTER / (HANDLE + max(map(len, handles))))), 4, len(handles))
         figure.legend(handles=handles.values(), labels=handles.keys(), loc="outside lower center", ncols=columns)
         figure.set_figheight(figure.get_figheight() + LEGEND_LINE * -(-len(handles) // columns))
 

@@ -36,6 +36,10 @@ EDIT = tuple(
     f"python -m real_models edit --rule rome --{anchor} --out {{results}}/rome-{anchor}"
     for anchor in ("no-anchor", "anchor")
 )
+COMPARE = (
+    "python -m real_models compare --layers 2 --edits 200 --editors rome rome+nas memit memit+nas alphaedit "
+    "alphaedit+nas --out {results}/compare",
+)
 GALLERY = {
     "log-norm": Entry(
         "log_norm",
@@ -56,6 +60,33 @@ GALLERY = {
         "Efficacy, generalisation and specificity of the edits so far with one standard error over edits, and the "
         "norm of the edited weight, along the stream, with and without NAS; dotted: the chance floor of a comparison.",
         EDIT,
+    ),
+    "course": Entry(
+        "course",
+        "Exact and rescaled scores of the edits so far, agreement with the unedited model on held-out text, and the "
+        "norm of the edited weight, along the streams of a comparison, every editor with NAS and without: means over "
+        "seeds, with their range as a band.",
+        COMPARE,
+    ),
+    "norm-against-score": Entry(
+        "norm_against_score",
+        "Exact score of the edits so far against the norm of the edited weight: a path an editor, means over seeds, a "
+        "mark at the stream's end; Spearman's rank correlation along streams without NAS, and over the editors at the "
+        "end.",
+        COMPARE,
+    ),
+    "collapse-points": Entry(
+        "collapse_points",
+        "Collapse points CP@60 of every editor with NAS and without, by two scores: the bracket that the evaluations "
+        "leave, a bar a seed; an open arrow where the stream ends before it collapses.",
+        COMPARE,
+    ),
+    "ability": Entry(
+        "ability",
+        "General ability along the stream on held-out text: next-token agreement with the unedited model, and "
+        "perplexity in units of the unedited model's; thin: each editor's mean over seeds, thick: the mean of the "
+        "editors.",
+        COMPARE,
     ),
     "growth-phase": Entry(
         "growth_phase",

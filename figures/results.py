@@ -32,6 +32,7 @@ COLUMNS = {
     "phase": {"clamp", "n", "measured", "low", "high", "predicted"},
     "scaling": {"rule", "axis", "m", "n", "block", "trials", "repeat", "ms"},
     "certificate": {"setting", "edits", "mean", "low", "high", "regime", "predicted"},
+    "compare": {"editor", "seed", "step", "layer", "weight_norm_after"},
 }
 
 
@@ -43,7 +44,8 @@ class Run:
         name: its folder, relative to the results folder that was searched.
         folder: where it lies.
         kind: "edit" for a sequential run on a model, "phase" for a sweep of growth rates, "scaling" for timings of the
-            blocked engine, "certificate" for an editor's growth certificate, "other" for anything else.
+            blocked engine, "certificate" for an editor's growth certificate, "compare" for several editors on one
+            model, "other" for anything else.
         config: config.json.
         rows: rows.parquet.
         checkpoints: checkpoints.parquet; an empty frame where the run has none.
@@ -98,6 +100,11 @@ class Run:
         finite = np.isfinite(rows[["weight_norm", "weight_norm_after"]].to_numpy(dtype=float)).all(axis=1)
         return rows[np.logical_and.accumulate(finite)]
 
+    def table(self, name: str) -> pd.DataFrame:
+        """Another table of the run, by its file's name without suffix; an empty frame where it has none."""
+        path = self.folder / f"{name}.parquet"
+        return _read_table(path) if path.exists() else pd.DataFrame()
+
     def norms(self) -> np.ndarray:
         """‖W‖_F of the last edited layer after 0, 1, 2, ... edits."""
         writes = self.writes()
@@ -146,6 +153,8 @@ def _kind(config: Mapping[str, Any], rows: pd.DataFrame) -> str:
     """What a folder holds, by its config's `kind` or by fields that only that kind has."""
     if config.get("kind") == "phase" or COLUMNS["phase"] <= set(rows.columns):
         return "phase"
+    if {"editors", "seeds", "run"} <= set(config):
+        return "compare"
     for kind in ("scaling", "certificate"):
         if COLUMNS[kind] <= set(rows.columns):
             return kind

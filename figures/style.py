@@ -100,7 +100,9 @@ def number_plainly(axis: Axis) -> None:
         axis: an axis whose data are drawn.
     """
     low, high = sorted(axis.get_view_interval())
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(5, steps=(1, 2, 5, 10)))
+    subs = (1, 2, 5) if high < 1000 * low else (1,)
+    wide = LogLocator(subs=subs, numticks=15)
+    axis.set_major_locator(wide if high > 10 * low else MaxNLocator(5, steps=(1, 2, 5, 10)))
     axis.set_major_formatter(FormatStrFormatter("%g"))
     axis.set_minor_formatter(NullFormatter())
 
