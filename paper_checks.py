@@ -233,11 +233,13 @@ def run(options: Options) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     rows = decide(claims, options.out, options.level)
     from figures.gallery import draw_all
+    from sim.results import provenance
     from theory.files import write_json, write_text
 
     if not options.only:
         rows += UNMEASURED
     write_json(options.out / "claims.json", [plain(row) for row in rows])
+    write_json(options.out / "provenance.json", provenance())
     drawn = draw_all(options.out, options.out / "figures") if any(row.id.startswith("M1.") for row in rows) else []
     print_table(rows)
     accepted = [row.id for row in rows if row.twin_rejected is False]

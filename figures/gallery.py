@@ -88,6 +88,43 @@ GALLERY = {
         "editors.",
         COMPARE,
     ),
+    "anchor-length": Entry(
+        "anchor_length",
+        "Mean scores along the stream against the anchor's length: a mark a seed, lines through the means; grey: two "
+        "standard errors of anchors that are means over 10, 100 and 1,000 pilots.",
+        (
+            "python -m real_models compare --layers 2 --edits 200 --editors memit+nas:times=0.8 memit+nas "
+            "memit+nas:times=1.25 --out {results}/anchors",
+        ),
+    ),
+    "forecast": Entry(
+        "forecast",
+        "Collapse points foretold after a fifth of the edits to them, with their 80 % intervals, against the measured "
+        "ones; and of streams that do not collapse, what chance of it was told after a fifth of the stream.",
+        COMPARE,
+    ),
+    "overhead": Entry(
+        "overhead",
+        "Seconds an edit by the textbook path and by this toolkit, in its parts, and what NAS adds to it.",
+        ("python -m real_models bench --json {results}/model_editing.json",),
+    ),
+    "theory-against-simulation": Entry(
+        "confronted",
+        "Simulated over theory's number for every setting of every simulated claim, with its interval over seeds at "
+        "99.994 %: exact in the mean, an approximation, or a bound from above.",
+        ("paper-checks --only S --out {results}/paper-checks",),
+    ),
+    "spectrum": Entry(
+        "spectrum",
+        "Eigenvalues of the growth operator of a model's keys, by rank, beside those of isotropic keys in the same "
+        "number and dimension.",
+        ("python -m real_models keys --layers 2 --edits 600 --out {results}/keys",),
+    ),
+    "mutation-map": Entry(
+        "mutation",
+        "Faults planted in the theory's formulas, module by module: noticed by a claim, survived, or void.",
+        ("python -m theory mutate --json {results}/mutants.json",),
+    ),
     "growth-phase": Entry(
         "growth_phase",
         "Growth rate of the mean squared norm an edit against the relative clamp, for several key dimensions n: "

@@ -45,7 +45,8 @@ class Run:
         folder: where it lies.
         kind: "edit" for a sequential run on a model, "phase" for a sweep of growth rates, "scaling" for timings of the
             blocked engine, "certificate" for an editor's growth certificate, "compare" for several editors on one
-            model, "other" for anything else.
+            model, "keys" for a stream's keys, "claims", "mutants" and "bench" for a file of claims, mutants or timings
+            of edits, "other" for anything else.
         config: config.json.
         rows: rows.parquet.
         checkpoints: checkpoints.parquet; an empty frame where the run has none.
@@ -105,6 +106,17 @@ class Run:
         path = self.folder / f"{name}.parquet"
         return _read_table(path) if path.exists() else pd.DataFrame()
 
+    def tensor(self, file: str, name: str) -> np.ndarray:
+        """A tensor of the run's folder in float64, by its file's name without suffix and its own."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = self.folder / f"{file}.safetensors"
+        try:
+            return load_file(path)[name].astype(np.float64)
+        except (SafetensorError, OSError, KeyError) as error:
+            raise Misuse(f"{path} holds no tensor {name!r} ({error}); delete the folder and run again") from error
+
     def norms(self) -> np.ndarray:
         """‖W‖_F of the last edited layer after 0, 1, 2, ... edits."""
         writes = self.writes()
@@ -114,7 +126,8 @@ class Run:
 def find_runs(folder: Path) -> tuple[Run, ...]:
     """Every finished run below a folder, in the order of its path.
 
-    A folder with a config.json and a rows.parquet is a run; one without rows is unfinished, and is passed over.
+    A folder with a config.json and a rows.parquet, or with keys, is a run; one without is unfinished, and is passed
+    over. So is a JSON file of claims, of mutants or of timings of edits.
 
     Args:
         folder: the results folder, searched recursively.
@@ -128,11 +141,39 @@ def find_runs(folder: Path) -> tuple[Run, ...]:
     if not folder.is_dir():
         raise Misuse(f"the results folder {folder} does not exist; name one with --results")
     places = sorted(path.parent for path in folder.rglob("config.json"))
-    return tuple(_read_run(place, folder) for place in places if (place / "rows.parquet").exists())
+    runs = [_read_run(place, folder) for place in places if any((place / name).exists() for name in HOLDS)]
+    files = sorted(path for path in folder.rglob("*.json") if path.parent not in places and path.name != PROVENANCE)
+    return (*runs, *(run for path in files if (run := _read_file(path, folder))))
+
+
+HOLDS = ("rows.parquet", "keys.safetensors")
+PROVENANCE = "provenance.json"
+FILES = {"claims": {"id", "verdict", "compared"}, "mutants": {"module", "outcome", "killed_by"}} | {
+    "bench": {"rule", "textbook_s", "fast_s", "anchor_overhead"}
+}
+"""Kinds of files of rows, by the fields that only their rows have."""
+
+
+def _read_file(path: Path, root: Path) -> Run | None:
+    """A file of rows, alone or with config and provenance beside them; None for any other JSON."""
+    content = _read_any(path)
+    whole = content if isinstance(content, dict) else {"rows": content}
+    rows = whole.get("rows")
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        return None
+    kind = next((name for name, fields in FILES.items() if fields <= set(rows[0])), None)
+    if kind is None:
+        return None
+    made = path.with_name(PROVENANCE)
+    known = whole.get("provenance") or (_read_json(made) if made.exists() else {})
+    name = path.relative_to(root).as_posix()
+    config = whole.get("config") or {}
+    return Run(name, path.parent, kind, config, pd.DataFrame(rows), pd.DataFrame(), {"provenance": known})
 
 
 def _read_run(folder: Path, root: Path) -> Run:
-    config, rows = _read_json(folder / "config.json"), _read_table(folder / "rows.parquet")
+    config = _read_json(folder / "config.json")
+    rows = _read_table(folder / "rows.parquet") if (folder / "rows.parquet").exists() else pd.DataFrame()
     kind = _kind(config, rows)
     lacking = sorted(COLUMNS.get(kind, set()) - set(rows.columns))
     if lacking:
@@ -155,17 +196,23 @@ def _kind(config: Mapping[str, Any], rows: pd.DataFrame) -> str:
         return "phase"
     if {"editors", "seeds", "run"} <= set(config):
         return "compare"
+    if rows.empty and not len(rows.columns):
+        return "keys"
     for kind in ("scaling", "certificate"):
         if COLUMNS[kind] <= set(rows.columns):
             return kind
     return "edit" if {"rule", "model", "data"} <= set(config) else "other"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_any(path: Path) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise Misuse(f"{path} is not readable JSON ({error}); delete the folder and run again") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content = _read_any(path)
     if not isinstance(content, dict):
         raise Misuse(f"{path} holds no JSON object; delete the folder and run again")
     return content

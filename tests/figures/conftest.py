@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 MakeRun = Callable[..., Path]
 
@@ -132,5 +133,97 @@ def certificate_run() -> MakeRun:
         config = {"rule": "rome", "values": [], "deltas": [], "seeds": 16, "seed": 4}
         summary = {"editor": "rome", "provenance": {"commit": "abc1234"}}
         return _write(folder, config, summary, rows=pd.DataFrame(rows))
+
+    return make
+
+
+EDITORS = ("rome", "memit+rect:share=0.6", "rome+nas", "memit+nas+rect:share=0.6", "rome+nas:times=0.8")
+
+
+@pytest.fixture
+def compare_run() -> MakeRun:
+    """Makes the folder of a comparison: compare_run(folder, editors=..., edits=...); scores fall, norms grow."""
+
+    def make(
+        folder: Path, editors: tuple[str, ...] = EDITORS, edits: int = 80, seeds: tuple[int, ...] = (3, 4)
+    ) -> Path:
+        rng, rows, points, told = np.random.default_rng(2), [], [], []
+        steps = [0, *range(20, edits + 1, 20)]
+        for place, editor in enumerate(editors):
+            for seed in seeds:
+                name = {"editor": editor, "seed": seed}
+                norm = 2 * np.cumprod(np.append(1.0, 1 + 0.02 * (place + 1) * rng.uniform(0.5, 1.5, edits)))
+                rows += [name | {"step": t, "layer": layer, "weight_norm_after": norm[t + 1]}
+                         for t in range(edits) for layer in (1, 2)]  # fmt: skip
+                for step in steps:
+                    score = max(0.0, 100 - (place + 1) * 0.3 * step + rng.normal())
+                    parts = {"score_exact": score, "score_rescaled": score / 2 + 40, "agreement": 100 - step / 4}
+                    points.append(
+                        name | parts | {"step": step, "weight_norm": norm[step], "perplexity_ratio": 1 + step}
+                    )
+                for score, fell in (("score_rescaled", place % 2 == 0), ("score_exact", True)):
+                    bracket = {"point_low": 20.0 * place, "point_high": 20.0 * place + 20 if fell else np.inf}
+                    forecast = {"low": 30.0, "median": 45.0 + place, "high": 90.0, "chance": 0.3 + 0.1 * place}
+                    told.append(name | bracket | forecast | {"score": score, "collapsed": fell, "until": 10.0}
+                                | {"right": None if place == 4 else place != 1})  # fmt: skip
+        config = {"editors": list(editors), "seeds": list(seeds), "run": {"edits": edits, "pilots": 100}}
+        lines = [
+            {"editor": editor, "seed": seed, "layers": [1, 2]}
+            | ({"anchors": {"2": 5.0}, "anchor_se": {"2": 0.1}} if "nas" in editor else {"anchors": {}})
+            for editor in editors
+            for seed in seeds
+        ]
+        summary = {"edits": edits, "streams": lines, "provenance": {"commit": "abc1234"}}
+        tables = {"rows": rows, "checkpoints": points, "points": told}
+        return _write(folder, config, summary, **{name: pd.DataFrame(table) for name, table in tables.items()})
+
+    return make
+
+
+@pytest.fixture
+def keys_run() -> MakeRun:
+    """Makes the folder of a stream's keys (N, n), one direction longer than the others."""
+
+    def make(folder: Path, count: int = 40, n: int = 5) -> Path:
+        keys = np.random.default_rng(6).normal(size=(count, n)) * np.array([3.0, *[1.0] * (n - 1)])
+        _write(folder, {"read": {"seed": 1}}, {"layer": 2, "provenance": {"commit": "abc1234"}})
+        save_file({"keys": keys}, folder / "keys.safetensors")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def row_files() -> MakeRun:
+    """Writes files of claims, of mutants and of timings into a folder, and their provenance."""
+
+    def make(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = [
+            {"setting": f"n = {n}", "measured": told * ratio, "low": told * (ratio - 0.1), "high": told * (ratio + 0.2)}
+            | {"predicted": told, "relation": relation}
+            for n, told, ratio, relation in ((8, 2.0, 1.05, "="), (16, -3.0, 0.9, "<="), (32, 0.0, 1.0, "="))
+        ]
+        claims = [
+            {"id": f"S4.{name}", "source": source, "verdict": "holds", "compared": settings}
+            for name, source in (("growth", "P2, T3"), ("mask", "T4"), ("field", "T3b"), ("none", "P7"))
+        ]
+        claims.append({"id": "T1.rome", "source": "T1", "verdict": "holds", "compared": []})
+        mutants = [
+            {"module": f"theory/{module}.py", "outcome": outcome, "killed_by": ""}
+            for module, counts in (("a", (5, 1, 0)), ("b", (3, 0, 2)))
+            for outcome, count in zip(("killed", "survived", "void"), counts, strict=True)
+            for _ in range(count)
+        ]
+        timings = [
+            {"rule": rule, "textbook_s": 30.0, "fast_s": 6.0, "ratio": 5.0, "solve_s": 4.0, "look_s": 0.5}
+            | {"write_s": 1.5, "anchor_overhead": 1e-4}
+            for rule in ("memit", "alphaedit")
+        ]
+        made = {"commit": "abc1234"}
+        bench = {"rows": timings, "config": {"seed": 0}, "provenance": made}
+        for name, content in (("claims", claims), ("mutants", mutants), ("bench", bench), ("provenance", made)):
+            (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        return folder
 
     return make

@@ -15,7 +15,24 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from figures import certificate, growth_phase, log_norm, scaling, stream, values_against_norm
+from figures import (
+    ability,
+    anchor_length,
+    certificate,
+    collapse_points,
+    confronted,
+    course,
+    forecast,
+    growth_phase,
+    log_norm,
+    mutation,
+    norm_against_score,
+    overhead,
+    scaling,
+    spectrum,
+    stream,
+    values_against_norm,
+)
 from figures.compose import compose, save
 from figures.results import find_runs
 from figures.style import CYCLE, DOUBLE, SERIES, SINGLE, VALUES, headed, number_plainly, styled
@@ -23,6 +40,8 @@ from theory.command import Misuse
 
 MakeRun = Callable[..., Path]
 MODULES = (log_norm, values_against_norm, stream, growth_phase, scaling, certificate)
+OF_COMPARISONS = (ability, anchor_length, collapse_points, course, forecast, norm_against_score)
+OF_FILES = (confronted, mutation, overhead, spectrum)
 ABOUT = {"Title": "a title", "Description": "what is drawn", "Keywords": "a: seed 0, commit abc1234"}
 
 
@@ -40,6 +59,15 @@ def results(
 
 
 @pytest.fixture
+def more(results: Path, compare_run: MakeRun, keys_run: MakeRun, row_files: MakeRun) -> Path:
+    compare_run(results / "c1")
+    compare_run(results / "c2")
+    keys_run(results / "keys")
+    row_files(results / "files")
+    return results
+
+
+@pytest.fixture
 def style() -> Iterator[None]:
     with styled():
         yield
@@ -51,9 +79,9 @@ def figure_of(module: ModuleType, results: Path) -> tuple[pd.DataFrame, Figure]:
 
 
 @pytest.mark.usefixtures("style")
-@pytest.mark.parametrize("module", MODULES)
-def test_no_text_is_clipped_and_none_overlaps(module: ModuleType, results: Path) -> None:
-    _, figure = figure_of(module, results)
+@pytest.mark.parametrize("module", [*MODULES, *OF_COMPARISONS, *OF_FILES])
+def test_no_text_is_clipped_and_none_overlaps(module: ModuleType, more: Path) -> None:
+    _, figure = figure_of(module, more)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     page = figure.bbox.padded(1)

@@ -21,8 +21,14 @@ def test_all_draws_every_figure_as_pdf_and_png(
     phase_run: MakeRun,
     scaling_run: MakeRun,
     certificate_run: MakeRun,
+    compare_run: MakeRun,
+    keys_run: MakeRun,
+    row_files: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    compare_run(tmp_path / "runs" / "c")
+    keys_run(tmp_path / "runs" / "keys")
+    row_files(tmp_path / "runs" / "files")
     edit_run(tmp_path / "runs" / "a")
     phase_run(tmp_path / "runs" / "p")
     scaling_run(tmp_path / "runs" / "s")
@@ -43,17 +49,12 @@ def test_all_draws_what_it_can_and_says_what_makes_the_rest(
     assert main(["all", "--results", str(runs), "--out", str(tmp_path / "out"), "--format", "png"]) == 0
     printed = capsys.readouterr()
     assert printed.out.split("\n") == [str(tmp_path / "out" / "growth-phase.png"), ""]
-    lines = printed.err.splitlines()
-    assert [line.split(":")[1].strip() for line in lines] == [
-        "log-norm",
-        "values-against-norm",
-        "stream",
-        "scaling",
-        "certificate",
-    ]
-    assert lines[-2].endswith(f"python -m sim scaling --out '{runs}'/scaling")
-    for line in lines[:-2]:
-        assert f"python -m real_models edit --rule rome --no-anchor --out '{runs}'/rome-no-anchor && " in line
+    lines = {line.split(":")[1].strip(): line for line in printed.err.splitlines()}
+    assert list(lines) == [name for name in GALLERY if name != "growth-phase"]
+    assert lines["scaling"].endswith(f"python -m sim scaling --out '{runs}'/scaling")
+    for name in ("log-norm", "values-against-norm", "stream"):
+        wanted = f"python -m real_models edit --rule rome --no-anchor --out '{runs}'/rome-no-anchor && "
+        assert wanted in lines[name]
 
 
 def test_one_figure_without_data_ends_with_the_command_that_makes_it(
