@@ -22,7 +22,7 @@ LETTER, HANDLE = 0.052, 8  # inches a letter of a legend, and what its handle ta
 FORMATS = ("pdf", "png", "svg")
 
 
-def compose(df: pd.DataFrame, draw: Draw, facets: Facets, height: float) -> Figure:
+def compose(df: pd.DataFrame, draw: Draw, facets: Facets, height: float, *, shared: bool = True) -> Figure:
     """Draw a table panel by panel, with one legend below.
 
     Args:
@@ -31,6 +31,7 @@ def compose(df: pd.DataFrame, draw: Draw, facets: Facets, height: float) -> Figu
         facets: (column whose values stand below each other, column whose values stand side by side), None where
             nothing is faceted. Panels of the first alone are wrapped.
         height: inches a row of panels.
+        shared: whether panels that differ in the first thing alone have one vertical axis in common.
 
     Returns:
         The figure: one journal column wide for a single panel, else two.
@@ -39,7 +40,7 @@ def compose(df: pd.DataFrame, draw: Draw, facets: Facets, height: float) -> Figu
     across = df[facets[1]].nunique() if facets[1] else min(WRAP, len(parts))
     rows = -(-len(parts) // across)
     figure = Figure(figsize=(SINGLE if across == 1 else DOUBLE, height * rows), layout="constrained")
-    grid = figure.subplots(rows, across, squeeze=False, sharey=facets[1] is None)
+    grid = figure.subplots(rows, across, squeeze=False, sharey=shared and facets[1] is None)
     for ax in grid.flat[len(parts) :]:
         ax.remove()
     axes: list[Axes] = list(grid.flat[: len(parts)])
@@ -136,7 +137,9 @@ def write_figure(
     stem: Path,
     formats: Sequence[str],
     about: dict[str, str],
+    *,
+    shared: bool = True,
 ) -> list[Path]:
     """Compose and save in the project's style."""
     with styled():
-        return save(compose(df, draw, facets, height), stem, formats, about)
+        return save(compose(df, draw, facets, height, shared=shared), stem, formats, about)

@@ -14,6 +14,7 @@ from figures.results import Run
 from figures.style import BLACK, BLUE, GREEN, VERMILION, Look, headed
 
 FACETS = ("panel", None)
+SHARED = False
 ROW_HEIGHT = 3.4  # inches
 TOPICS = {
     "T3": "growth without a norm control",

@@ -114,6 +114,28 @@ GALLERY = {
         "99.994 %: exact in the mean, an approximation, or a bound from above.",
         ("paper-checks --only S --out {results}/paper-checks",),
     ),
+    "memory-norm": Entry(
+        "memory_norm",
+        "Squared norm of a linear memory along simulated streams, mean and range over seeds, beside theory's law: "
+        "growth without NAS, relaxation to the plateau with it, and the steady growth that an adversary attains.",
+        (
+            "python -m sim grow --rule rome --out {results}/grow",
+            "python -m sim grow --rule rome --anchor --edits 400 --out {results}/grow-plateau",
+            "python -m sim grow --rule rome --anchor --keys unseen --values free --out {results}/grow-adversary",
+        ),
+    ),
+    "control-rates": Entry(
+        "control_rates",
+        "Certified growth rate of every update rule, and of ROME behind every control of the increment, without NAS "
+        "and with it; hollow marks at 0: the certified regime is not exponential.",
+        ("python -m sim rules --json {results}/rules.json",),
+    ),
+    "precision": Entry(
+        "precision",
+        "What storing the weight in fewer bits does to a write and to the norm identity: simulated, with intervals "
+        "over seeds at 99.994 %, beside theory's number.",
+        ("paper-checks --only S4 --out {results}/paper-checks",),
+    ),
     "spectrum": Entry(
         "spectrum",
         "Eigenvalues of the growth operator of a model's keys, by rank, beside those of isotropic keys in the same "
@@ -184,7 +206,8 @@ def draw_figure(name: str, runs: Sequence[Run], out: Path, formats: Sequence[str
         "Description": entry.shows,
         "Keywords": "; ".join(run.provenance for run in runs if run.name in used),
     }
-    return write_figure(df, module.draw, module.FACETS, module.ROW_HEIGHT, out / name, formats, about)
+    shared = getattr(module, "SHARED", True)
+    return write_figure(df, module.draw, module.FACETS, module.ROW_HEIGHT, out / name, formats, about, shared=shared)
 
 
 def draw_one(name: str, results: Path, out: Path, formats: Sequence[str] = FORMATS) -> list[Path]:

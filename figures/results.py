@@ -33,6 +33,7 @@ COLUMNS = {
     "scaling": {"rule", "axis", "m", "n", "block", "trials", "repeat", "ms"},
     "certificate": {"setting", "edits", "mean", "low", "high", "regime", "predicted"},
     "compare": {"editor", "seed", "step", "layer", "weight_norm_after"},
+    "memory": {"edits", "norm_sq", "norm_sq_after", "norm_sq_law", "weight_norm_q05", "weight_norm_q95", "s"},
 }
 
 
@@ -45,8 +46,8 @@ class Run:
         folder: where it lies.
         kind: "edit" for a sequential run on a model, "phase" for a sweep of growth rates, "scaling" for timings of the
             blocked engine, "certificate" for an editor's growth certificate, "compare" for several editors on one
-            model, "keys" for a stream's keys, "claims", "mutants" and "bench" for a file of claims, mutants or timings
-            of edits, "other" for anything else.
+            model, "memory" for a simulated stream, "keys" for a stream's keys, "claims", "mutants", "bench" and "rules"
+            for a file of claims, mutants, timings of edits or the catalogue, "other" for anything else.
         config: config.json.
         rows: rows.parquet.
         checkpoints: checkpoints.parquet; an empty frame where the run has none.
@@ -149,7 +150,8 @@ def find_runs(folder: Path) -> tuple[Run, ...]:
 HOLDS = ("rows.parquet", "keys.safetensors")
 PROVENANCE = "provenance.json"
 FILES = {"claims": {"id", "verdict", "compared"}, "mutants": {"module", "outcome", "killed_by"}} | {
-    "bench": {"rule", "textbook_s", "fast_s", "anchor_overhead"}
+    "bench": {"rule", "textbook_s", "fast_s", "anchor_overhead"},
+    "rules": {"name", "kind", "form", "plain", "nas"},
 }
 """Kinds of files of rows, by the fields that only their rows have."""
 
@@ -198,7 +200,7 @@ def _kind(config: Mapping[str, Any], rows: pd.DataFrame) -> str:
         return "compare"
     if rows.empty and not len(rows.columns):
         return "keys"
-    for kind in ("scaling", "certificate"):
+    for kind in ("scaling", "certificate", "memory"):
         if COLUMNS[kind] <= set(rows.columns):
             return kind
     return "edit" if {"rule", "model", "data"} <= set(config) else "other"

@@ -208,6 +208,7 @@ def row_files() -> MakeRun:
             {"id": f"S4.{name}", "source": source, "verdict": "holds", "compared": settings}
             for name, source in (("growth", "P2, T3"), ("mask", "T4"), ("field", "T3b"), ("none", "P7"))
         ]
+        claims.append({"id": "S4.storage_noise", "source": "T7", "verdict": "holds", "compared": settings[:1]})
         claims.append({"id": "T1.rome", "source": "T1", "verdict": "holds", "compared": []})
         mutants = [
             {"module": f"theory/{module}.py", "outcome": outcome, "killed_by": ""}
@@ -221,9 +222,43 @@ def row_files() -> MakeRun:
             for rule in ("memit", "alphaedit")
         ]
         made = {"commit": "abc1234"}
+        grows = {"regime": "exponential", "rate": 0.03, "rate_interval": [0.02, 0.05]}
+        still = {"regime": "bounded", "rate": None, "rate_interval": None}
+        rules = [
+            {"name": name, "kind": kind, "form": "", "plain": plain, "nas": nas}
+            for name, kind, plain, nas in (
+                ("rome", "rule", grows, still),
+                ("memit_seq", "rule", still, still),
+                ("rect", "deltas", grows, still),
+                ("nas", "values", None, still),
+            )
+        ]
         bench = {"rows": timings, "config": {"seed": 0}, "provenance": made}
-        for name, content in (("claims", claims), ("mutants", mutants), ("bench", bench), ("provenance", made)):
+        files = {"claims": claims, "mutants": mutants, "bench": bench, "provenance": made}
+        for name, content in (files | {"rules": {"rows": rules, "provenance": made}}).items():
             (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
         return folder
+
+    return make
+
+
+@pytest.fixture
+def memory_run() -> MakeRun:
+    """Makes the folder of simulated streams: hard writes on isotropic keys, by a recursion of the mean alone."""
+
+    def make(folder: Path, *, anchor: bool = True, keys: str = "gaussian", edits: int = 60, n: int = 10) -> Path:
+        mean, a, noise, rows = 4.0, 1.5, np.random.default_rng(1), []
+        for t in range(edits):
+            gain = a * a / (n - 2) if keys == "unseen" else a * a / (n - 2) - mean / n if anchor else 0.4 * mean / n
+            row = {"step": t + 1, "edits": t + 1, "norm_sq": mean, "norm_sq_after": mean + gain, "predicted": gain}
+            law = np.nan if anchor else 4.0 * (1 + 0.4 / n) ** (t + 1)
+            spread = 0.1 * noise.uniform(1, 1.2)
+            ends = {f"weight_norm_q{q}": np.sqrt(mean + gain) * (1 + s) for q, s in (("05", -spread), ("95", spread))}
+            rows.append(row | ends | {"s": float(n), "norm_sq_law": law})
+            mean += gain
+        config = {"rule": "rome", "metric": "identity", "transforms": "", "anchor": anchor, "keys": keys, "n": n}
+        config |= {"anisotropy": 1.0, "seed": 0}
+        seeds = pd.DataFrame({"seed": [0, 1], "anchor": [a, a] if anchor else [np.nan, np.nan]})
+        return _write(folder, config, {"provenance": {"commit": "abc1234"}}, rows=pd.DataFrame(rows), seeds=seeds)
 
     return make

@@ -16,11 +16,14 @@ from figures import (
     anchor_length,
     collapse_points,
     confronted,
+    control_rates,
     course,
     forecast,
+    memory_norm,
     mutation,
     norm_against_score,
     overhead,
+    precision,
     spectrum,
 )
 from figures.comparisons import label_of
@@ -129,15 +132,38 @@ def test_simulations_are_in_units_of_theory(tmp_path: Path, row_files: MakeRun) 
     row_files(tmp_path / "made")
     runs = find_runs(tmp_path)
     df = confronted.table(runs)
-    assert list(dict.fromkeys(df["claim"])) == [
-        "S4.growth",
-        "S4.field",
-        "S4.mask",
-    ]  # T3, T3b, T4; P7 alone has no topic
+    # T3, T3b, T4, T7; P7 alone has no topic
+    assert list(dict.fromkeys(df["claim"])) == ["S4.growth", "S4.field", "S4.mask", "S4.storage_noise"]
     assert df[df["claim"] == "S4.mask"][["ratio", "low", "high"]].to_numpy().ravel() == pytest.approx(
         [1.05, 0.95, 1.25, 0.9, 0.8, 1.1]
     )
     assert {run.kind: run.provenance for run in runs}["claims"].endswith("commit abc1234")
+
+
+def test_precision_shows_the_claims_numbers(tmp_path: Path, row_files: MakeRun) -> None:
+    row_files(tmp_path / "made")
+    (row,) = precision.table(find_runs(tmp_path)).to_dict("records")
+    assert (row["setting"], row["measured"], row["predicted"]) == ("n = 8", 2.1, 2.0)
+
+
+def test_rates_are_the_certified_ones_and_missing_where_nothing_grows(tmp_path: Path, row_files: MakeRun) -> None:
+    row_files(tmp_path / "made")
+    df = control_rates.table(find_runs(tmp_path)).set_index(["name", "series"])
+    assert tuple(df.loc[("rome", WITHOUT), ["rate", "low", "high"]]) == (0.03, 0.02, 0.05)
+    assert math.isnan(df.loc[("rome", WITH), "rate"])
+    assert ("nas", WITHOUT) not in df.index
+    assert df["panel"].to_dict()["rect", WITHOUT] == control_rates.CONTROLS
+
+
+@pytest.mark.parametrize(("anchor", "keys"), [(True, "gaussian"), (True, "unseen"), (False, "gaussian")])
+def test_the_law_of_a_memory_is_the_recursion_of_its_mean(
+    tmp_path: Path, memory_run: MakeRun, anchor: bool, keys: str
+) -> None:
+    memory_run(tmp_path / "m", anchor=anchor, keys=keys)
+    df = memory_norm.table(find_runs(tmp_path))
+    np.testing.assert_allclose(df["law"], df["mean"], rtol=1e-9)
+    assert (df["low"] < df["mean"]).all()
+    assert (df["high"] > df["mean"]).all()
 
 
 def test_mutants_are_counted_by_module(tmp_path: Path, row_files: MakeRun) -> None:
@@ -171,7 +197,7 @@ def test_json_of_another_kind_is_passed_over_and_broken_json_is_named(tmp_path: 
     row_files(tmp_path / "made")
     (tmp_path / "other.json").write_text(json.dumps({"rows": [1, 2]}), encoding="utf-8")
     (tmp_path / "more.json").write_text(json.dumps([{"a": 1}]), encoding="utf-8")
-    assert sorted(run.kind for run in find_runs(tmp_path)) == ["bench", "claims", "mutants"]
+    assert sorted(run.kind for run in find_runs(tmp_path)) == ["bench", "claims", "mutants", "rules"]
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
     with pytest.raises(Misuse, match=r"broken\.json is not readable JSON"):
         find_runs(tmp_path)

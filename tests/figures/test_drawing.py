@@ -21,13 +21,16 @@ from figures import (
     certificate,
     collapse_points,
     confronted,
+    control_rates,
     course,
     forecast,
     growth_phase,
     log_norm,
+    memory_norm,
     mutation,
     norm_against_score,
     overhead,
+    precision,
     scaling,
     spectrum,
     stream,
@@ -41,7 +44,7 @@ from theory.command import Misuse
 MakeRun = Callable[..., Path]
 MODULES = (log_norm, values_against_norm, stream, growth_phase, scaling, certificate)
 OF_COMPARISONS = (ability, anchor_length, collapse_points, course, forecast, norm_against_score)
-OF_FILES = (confronted, mutation, overhead, spectrum)
+OF_FILES = (confronted, control_rates, memory_norm, mutation, overhead, precision, spectrum)
 ABOUT = {"Title": "a title", "Description": "what is drawn", "Keywords": "a: seed 0, commit abc1234"}
 
 
@@ -59,7 +62,9 @@ def results(
 
 
 @pytest.fixture
-def more(results: Path, compare_run: MakeRun, keys_run: MakeRun, row_files: MakeRun) -> Path:
+def more(results: Path, compare_run: MakeRun, keys_run: MakeRun, row_files: MakeRun, memory_run: MakeRun) -> Path:
+    memory_run(results / "m1")
+    memory_run(results / "m2", anchor=False)
     compare_run(results / "c1")
     compare_run(results / "c2")
     keys_run(results / "keys")
@@ -75,7 +80,8 @@ def style() -> Iterator[None]:
 
 def figure_of(module: ModuleType, results: Path) -> tuple[pd.DataFrame, Figure]:
     df = module.table(find_runs(results))
-    return df, compose(df, module.draw, module.FACETS, module.ROW_HEIGHT)
+    shared = getattr(module, "SHARED", True)
+    return df, compose(df, module.draw, module.FACETS, module.ROW_HEIGHT, shared=shared)
 
 
 @pytest.mark.usefixtures("style")

@@ -24,11 +24,13 @@ def test_all_draws_every_figure_as_pdf_and_png(
     compare_run: MakeRun,
     keys_run: MakeRun,
     row_files: MakeRun,
+    memory_run: MakeRun,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     compare_run(tmp_path / "runs" / "c")
     keys_run(tmp_path / "runs" / "keys")
     row_files(tmp_path / "runs" / "files")
+    memory_run(tmp_path / "runs" / "memory")
     edit_run(tmp_path / "runs" / "a")
     phase_run(tmp_path / "runs" / "p")
     scaling_run(tmp_path / "runs" / "s")
