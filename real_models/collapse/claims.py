@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,19 @@ def collapse_claims(runs: Mapping[str, Comparison], command: str, speed: Path) -
         command: what makes the record.
         speed: the JSON of `python -m real_models bench`.
     """
-    return (*of_norms(runs, command), *of_scores(runs, command, speed), *beyond(runs, command))
+    seeds = f"streams of seeds {', '.join(map(str, runs['world-256'].seeds))}"
+    claims = (*of_norms(runs, command), *of_scores(runs, command, speed), *beyond(runs, command))
+    return tuple(claim if claim.command != command else _naming(seeds, claim) for claim in claims)
+
+
+def _naming(seeds: str, claim: Claim[Any]) -> Claim[Any]:
+    """The claim with the seeds that its evidence rests on among its notes."""
+
+    def check(subject: Any) -> Evidence:
+        found = claim.check(subject)
+        return replace(found, steps=(seeds, *found.steps))
+
+    return replace(claim, check=check)
 
 
 def measured(
