@@ -1,4 +1,4 @@
-"""`python -m figures list | all | NAME --results DIR --out DIR`."""
+"""`python -m figures list | report | all | NAME --results DIR --out DIR`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,25 @@ class All(Draw):
     """Draw every figure that the results folder has the data for, and say what the others lack."""
 
 
+@dataclass(frozen=True)
+class Report:
+    """Write one HTML page of the claims, their derivations and the figures, from what `paper-checks` left."""
+
+    claims: Path = Path("results/paper-checks/claims.json")
+    """The claims; provenance.json beside them is told too."""
+    results: tuple[Path, ...] = (Path("results"),)
+    """Folders that are searched for the figures' runs, at any depth."""
+    out: Path = Path("results/report")
+    """The folder for index.html."""
+
+
+def write_page(asked: Report) -> None:
+    """Write the report and print its path."""
+    from figures.report import write_report
+
+    print(write_report(asked.claims, asked.results, asked.out))
+
+
 def list_figures(asked: List) -> None:
     """Print the gallery."""
     for name, entry in GALLERY.items():
@@ -69,6 +88,7 @@ def _command(name: str, shows: str) -> tuple[type, Callable[[Any], None]]:
 def main(args: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     choices: dict[str, tuple[type, Callable[[Any], None]]] = {"list": (List, list_figures), "all": (All, draw_every)}
+    choices["report"] = (Report, write_page)
     choices |= {name: _command(name, entry.shows) for name, entry in GALLERY.items()}
     return dispatch("python -m figures", "Draw figures from result folders.", choices, args)
 

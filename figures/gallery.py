@@ -25,11 +25,22 @@ class Entry(NamedTuple):
         module: the module of this room that makes its table and draws it.
         shows: what is drawn, in a sentence.
         commands: what makes its data; `{results}` stands for the results folder.
+        claims: the claims that it belongs to, as openings of their ids ("M1.growth", "S").
     """
 
     module: str
     shows: str
     commands: tuple[str, ...]
+    claims: tuple[str, ...] = ()
+
+    def about(self, id: str) -> bool:
+        """Whether the figure belongs to a claim.
+
+        >>> entry = Entry("a", "", (), ("S4.growth",))
+        >>> entry.about("S4.growth_soft"), entry.about("S4.mask")
+        (True, False)
+        """
+        return id.startswith(self.claims)
 
 
 EDIT = tuple(
@@ -47,6 +58,7 @@ GALLERY = {
         "from the run's own read-outs, values and keys by the identity of rank-one writes (ROME with C = I); a "
         "straight line fitted to the log-norm without NAS; the worst case with NAS.",
         EDIT,
+        ("M1.growth", "M1.bounded", "M1.identity"),
     ),
     "values-against-norm": Entry(
         "values_against_norm",
@@ -54,12 +66,14 @@ GALLERY = {
         "with least-squares lines a run; bands: the slope's 95 % interval by a moving-block bootstrap, about the "
         "points' mean.",
         EDIT,
+        ("M1.scaling", "M1.proportion", "M2.proportional"),
     ),
     "stream": Entry(
         "stream",
         "Efficacy, generalisation and specificity of the edits so far with one standard error over edits, and the "
         "norm of the edited weight, along the stream, with and without NAS; dotted: the chance floor of a comparison.",
         EDIT,
+        ("M1.collapse", "M1.specificity"),
     ),
     "course": Entry(
         "course",
@@ -67,6 +81,7 @@ GALLERY = {
         "norm of the edited weight, along the streams of a comparison, every editor with NAS and without: means over "
         "seeds, with their range as a band.",
         COMPARE,
+        ("M2.performance", "M2.bounded", "M2.controls"),
     ),
     "norm-against-score": Entry(
         "norm_against_score",
@@ -74,12 +89,14 @@ GALLERY = {
         "mark at the stream's end; Spearman's rank correlation along streams without NAS, and over the editors at the "
         "end.",
         COMPARE,
+        ("M2.correlation",),
     ),
     "collapse-points": Entry(
         "collapse_points",
         "Collapse points CP@60 of every editor with NAS and without, by two scores: the bracket that the evaluations "
         "leave, a bar a seed; an open arrow where the stream ends before it collapses.",
         COMPARE,
+        ("M2.delay",),
     ),
     "ability": Entry(
         "ability",
@@ -87,6 +104,7 @@ GALLERY = {
         "perplexity in units of the unedited model's; thin: each editor's mean over seeds, thick: the mean of the "
         "editors.",
         COMPARE,
+        ("M2.ability",),
     ),
     "anchor-length": Entry(
         "anchor_length",
@@ -96,23 +114,27 @@ GALLERY = {
             "python -m real_models compare --layers 2 --edits 200 --editors memit+nas:times=0.8 memit+nas "
             "memit+nas:times=1.25 --out {results}/anchors",
         ),
+        ("M2.pilots", "M2.one_sided", "M2.drop"),
     ),
     "forecast": Entry(
         "forecast",
         "Collapse points foretold after a fifth of the edits to them, with their 80 % intervals, against the measured "
         "ones; and of streams that do not collapse, what chance of it was told after a fifth of the stream.",
         COMPARE,
+        ("M2.forecast",),
     ),
     "overhead": Entry(
         "overhead",
         "Seconds an edit by the textbook path and by this toolkit, in its parts, and what NAS adds to it.",
         ("python -m real_models bench --json {results}/model_editing.json",),
+        ("M2.overhead",),
     ),
     "theory-against-simulation": Entry(
         "confronted",
         "Simulated over theory's number for every setting of every simulated claim, with its interval over seeds at "
         "99.994 %: exact in the mean, an approximation, or a bound from above.",
         ("paper-checks --only S --out {results}/paper-checks",),
+        ("S",),
     ),
     "memory-norm": Entry(
         "memory_norm",
@@ -141,6 +163,7 @@ GALLERY = {
         "Eigenvalues of the growth operator of a model's keys, by rank, beside those of isotropic keys in the same "
         "number and dimension.",
         ("python -m real_models keys --layers 2 --edits 600 --out {results}/keys",),
+        ("T3.operator", "T3.sample", "T3.at_least", "M1.forecast"),
     ),
     "mutation-map": Entry(
         "mutation",
@@ -152,6 +175,7 @@ GALLERY = {
         "Growth rate of the mean squared norm an edit against the relative clamp, for several key dimensions n: "
         "theory (lines) and simulation (points with 95 % intervals).",
         ("python -m sim phase --out {results}/phase",),
+        ("T3.isotropic", "S1.growth", "S4.growth"),
     ),
     "scaling": Entry(
         "scaling",

@@ -12,7 +12,10 @@ from theory.claim import Claim, Compared, examine
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the account, as claims.json holds it; `twin_rejected` is None for what was not measured."""
+    """One line of the account, as claims.json holds it.
+
+    `twin_rejected` is None for what was not measured; `derivation` holds the proof's steps as the appendix typesets them.
+    """
 
     id: str
     source: str
@@ -30,10 +33,13 @@ class Row:
     twin: str
     twin_rejected: bool | None
     compared: tuple[Compared, ...] = ()
+    derivation: tuple[str, ...] = ()
 
 
 def examined(claim: Claim[Any]) -> Row:
     """Check a claim and its twin, and put what was found into a row."""
+    from theory.latex import step
+
     start = time.monotonic()
     outcome = examine(claim)
     found = outcome.evidence
@@ -54,6 +60,7 @@ def examined(claim: Claim[Any]) -> Row:
         twin=claim.twin_statement,
         twin_rejected=outcome.twin_rejected,
         compared=found.compared,
+        derivation=tuple(step(one) for one in found.proof),
     )
 
 
