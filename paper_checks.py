@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from theory.claim import Claim, Verdict
 from theory.command import Misuse, guarded
+from theory.files import check_folder
 from theory.row import Row, examined, plain
 
 ACCOUNT = Path(__file__).parent / "paper_checks.md"
@@ -34,6 +35,8 @@ class Options:
     """Where claims.json, runs and figures go."""
     write: bool = False
     """Rewrite paper_checks.md from this run; only with every claim."""
+    report: Path | None = None
+    """Also write the claims, their derivations and the figures as one HTML page, index.html, into this folder."""
 
 
 def unmeasured(id: str, statement: str, why: str) -> Row:
@@ -229,6 +232,8 @@ def run(options: Options) -> int:
     """Check, draw, write and print; the exit status is 1 when a planted twin was accepted."""
     if options.write and options.only:
         raise Misuse("--write rewrites the whole account; leave --only out")
+    if options.report:
+        check_folder(options.report)
     claims = chosen(collect(options.level, options.out), options.only)
     options.out.mkdir(parents=True, exist_ok=True)
     rows = decide(claims, options.out, options.level)
@@ -246,6 +251,10 @@ def run(options: Options) -> int:
     print(f"{len(rows)} claims, {sum(bool(row.twin_rejected) for row in rows)} planted twins rejected", end="")
     print(f", ACCEPTED: {', '.join(accepted)}" if accepted else ", none accepted")
     print(f"wrote {options.out / 'claims.json'} and {len(drawn)} figure files in {options.out / 'figures'}")
+    if options.report:
+        from figures.report import write_report
+
+        print(f"wrote {write_report(options.out / 'claims.json', (options.out, RESULTS), options.report)}")
     if options.write:
         text = account(rows, options.level)
         write_text(ACCOUNT, text)

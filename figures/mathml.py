@@ -20,7 +20,9 @@ NAMED = {latex: symbol for symbol, latex in SYMBOLS.items() if re.fullmatch(r"\\
 ACCENTS = {r"\hat": "^", r"\tilde": "~", r"\bar": "¯", r"\dot": "˙"}
 SPACES = {r"\,": "0.17em", r"\;": "0.28em", r"\quad": "1em", r"\ ": "0.25em"}
 SIGNS = {r"\{": "{", r"\}": "}", r"\%": "%", r"\#": "#", r"\&": "&", r"\_": "_", r"\$": "$", "-": "−", "'": "′"}
-FUNCTIONS = {rf"\{name}" for name in ("log", "ln", "exp", "sin", "cos", "tan", "min", "max", "lim", "sup", "inf", "det")}
+FUNCTIONS = {
+    rf"\{name}" for name in ("log", "ln", "exp", "sin", "cos", "tan", "min", "max", "lim", "sup", "inf", "det")
+}
 RELATIONS = set("=<>≤≥≠≈≡∼∝∈⊂⊆→←⇒⇔⪰⪯≪≫∀∃")
 BINARY = set("+−·×±∘⊗⊙∪∩∖∗⟂⊥")
 OPENING, CLOSING = set("([{⌊⌈⟨"), set(")]}⌋⌉⟩")
@@ -133,20 +135,21 @@ class Reader:
         raised: list[Node] = []
         lowered: Node | None = None
         while self.peek() in {"^", "_", "'"}:
-            sign = self.take()
-            if sign == "'":
-                raised.append(Node("<mo>′</mo>", "letter", 1))
+            sign = self.peek()
+            if (sign == "_" and lowered) or (sign == "^" and raised):
+                raise self.unknown()
+            self.take()
+            if sign == "'":  # the sign is raised as it is
+                prime = '<mo lspace="0" rspace="0">′</mo>'
+                base = base._replace(xml=f"<mrow>{base.xml}{prime}</mrow>", width=base.width + 1)
             elif sign == "^":
                 raised.append(self.group())
-            elif lowered is None:
-                lowered = self.group()
             else:
-                self.at -= 1
-                raise self.unknown()
+                lowered = self.group()
         if not raised and lowered is None:
             return base
         width = base.width + sum(node.width for node in raised) + (lowered.width if lowered else 0)
-        above = raised[0].xml if len(raised) == 1 else f"<mrow>{''.join(node.xml for node in raised)}</mrow>"
+        above = "".join(node.xml for node in raised)
         role = base.role if base.role in {"open", "close", "function"} else "letter"
         if lowered is None:
             return Node(f"<msup>{base.xml}{above}</msup>", role, width)
@@ -180,9 +183,14 @@ class Reader:
             raise self.unknown()
         self.at += 1
         if sign == "*":
-            product = before not in {"", "open", "relation", "binary"} and self.peek() not in {"", "^", "_", *ends}
-            sign = "·" if product else "∗"
+            sign = "·" if self.multiplies(before, ends) else "∗"
         return symbol(sign, before)
+
+    def multiplies(self, before: str, ends: set[str]) -> bool:
+        """Whether the star just read stands between two factors; in ‖v*‖ it is a mark of the letter."""
+        left_open = self.tokens[: self.at].count(r"\|") % 2 == 1
+        closing = {"", "^", "_", *")],;.:=/+-", *ends} | ({r"\|"} if left_open else set())
+        return before not in {"", "open", "relation", "binary"} and self.peek() not in closing
 
     def fraction(self) -> Node:
         r"""What stands behind \frac."""
@@ -208,9 +216,7 @@ class Reader:
         nodes = self.row({r"\right"})
         self.take(r"\right")
         inside = "".join(node.xml for node in nodes)
-        return Node(
-            f"<mrow>{left}{inside}{self.fence()}</mrow>", "bracketed", sum(node.width for node in nodes) + 2
-        )
+        return Node(f"<mrow>{left}{inside}{self.fence()}</mrow>", "bracketed", sum(node.width for node in nodes) + 2)
 
     def fence(self) -> str:
         """A bracket that grows."""
@@ -230,7 +236,9 @@ class Reader:
         while self.peek().isalnum():
             name += self.take()
         self.take("}")
-        return Node(f"<mi{NORMAL if len(name) == 1 else ''}>{name}</mi>", "function" if len(name) > 1 else "letter", len(name))
+        return Node(
+            f"<mi{NORMAL if len(name) == 1 else ''}>{name}</mi>", "function" if len(name) > 1 else "letter", len(name)
+        )
 
     def blackboard(self) -> Node:
         r"""What stands behind \mathbb."""
@@ -276,6 +284,6 @@ def symbol(sign: str, before: str) -> Node:
         return Node(f'<mo form="postfix" stretchy="false">{shown}</mo>', "close", 1)
     if sign in ",;":
         return Node(f'<mo separator="true" lspace="0">{shown}</mo>', "comma", 1)
-    if sign in "|‖∥/!.:\"?@`~∫∑∏":
+    if sign in '|‖∥/!.:"?@`~∫∑∏':
         return Node(f'<mo stretchy="false" lspace="0" rspace="0">{shown}</mo>', "sign", 1)
     raise ValueError(f"the character {sign!r} has no MathML here; add it to figures/mathml.py")

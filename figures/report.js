@@ -30,7 +30,6 @@
 
   const choose = (values) => {
     for (const name of fields) form.elements[name].value = values[name] || "";
-    for (const name of fields) form.elements[name].value ??= "";
   };
 
   // An address names filters (#?kind=proved) or a place; a claim is shown and opened.
@@ -68,8 +67,9 @@
 
   // What is wider than its place can be scrolled, and so must be reached by the keyboard.
   const reach = (root) => {
-    for (const box of root.querySelectorAll(".line, .scroll, .command code, .statement, dd"))
-      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    for (const box of root.querySelectorAll(".line, .scroll, .statement, .against li, .card, dd"))
+      if (box.closest("details:not([open])")) continue; // asking for its size would lay it out
+      else if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
   };
   document.addEventListener("toggle", (event) => event.target.open && reach(event.target), true);

@@ -19,7 +19,7 @@ from figures.report_claims import AGAINST, Shown, read_claims, related, show_cla
 from figures.results import PROVENANCE, Run, find_runs
 from theory.claim import Kind, Verdict
 from theory.command import Misuse
-from theory.files import write_text
+from theory.files import check_folder, write_text
 
 PAGE = "index.html"
 RESULTS = Path("results")
@@ -63,7 +63,7 @@ def write_report(claims: Path, results: Sequence[Path], out: Path) -> Path:
         Misuse: a file cannot be read, a claim cannot be rendered, or `out` is no folder.
         OSError: the folder cannot be written.
     """
-    check_out(out)
+    check_folder(out)
     rows = read_claims(claims)
     found = all_runs(results)
     pictures, absent = draw_pictures(found, [row["id"] for row in rows])
@@ -72,12 +72,6 @@ def write_report(claims: Path, results: Sequence[Path], out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / PAGE, page)
     return out / PAGE
-
-
-def check_out(out: Path) -> None:
-    """Raise Misuse, before any work is done, when the report's folder cannot stand where it is asked for."""
-    if out.exists() and not out.is_dir():
-        raise Misuse(f"{out} is a file; name a folder for the report")
 
 
 def all_runs(folders: Sequence[Path]) -> tuple[Run, ...]:

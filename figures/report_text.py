@@ -22,6 +22,11 @@ STEP = re.compile(
 )
 SPELLED = {tex: letter for letter, tex in ESCAPED.items()}
 SPELLING = re.compile("|".join(re.escape(tex) for tex in sorted(SPELLED, key=len, reverse=True)))
+SIGN = r"(?:[=<>+*/-]|\\(?:leq|geq|neq|approx|cdot|times|to|in|pm)(?![a-z]))"
+BEGINS, ENDS = re.compile(SIGN), re.compile(rf"{SIGN}$")
+ONE = r"(?:[A-Za-z]|[0-9]+(?:\.[0-9]+)?)"
+LAST, FIRST = re.compile(rf"(?:^|[ (])({ONE}) $"), re.compile(rf" ({ONE})(?![A-Za-z0-9]|\.[0-9]|['’])")
+"""A letter or a number at the end of words, or at their beginning."""
 IN_WORDS = "in words"
 
 
@@ -52,8 +57,24 @@ def from_tex(line: str, display: bool = False) -> Markup:
     Raises:
         ValueError: a command that is not known.
     """
-    pieces = PARTS.split(line)
+    pieces = joined(PARTS.split(line))
     return Markup().join(formula(piece, display) if i % 2 else _words(piece) for i, piece in enumerate(pieces))
+
+
+def joined(pieces: list[str]) -> list[str]:
+    r"""Words and formulas in turn, with a letter or a number that stands beside a formula's sign put into it.
+
+    >>> joined(["rises by 1 ", r"+x \leq", " C, so"])
+    ['rises by ', '1 +x \\leq C', ', so']
+    """
+    made = list(pieces)
+    for i in range(1, len(made), 2):
+        before, after = LAST.search(made[i - 1]), FIRST.match(made[i + 1])
+        if before and BEGINS.match(made[i]):
+            made[i - 1], made[i] = made[i - 1][: before.start(1)], f"{before[1]} {made[i]}"
+        if after and ENDS.search(made[i]):
+            made[i], made[i + 1] = f"{made[i]} {after[1]}", made[i + 1][after.end() :]
+    return made
 
 
 def _words(piece: str) -> Markup:

@@ -49,3 +49,9 @@ def check_place(path: Path | None) -> None:
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
         why = "is a folder" if path.is_dir() else f"lies in {path.parent}, which does not exist"
         raise Misuse(f"{path} {why}; name a file in a folder that exists")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise Misuse, before any work is done, when a folder asked for is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise Misuse(f"{folder} is a file; name a folder")

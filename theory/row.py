@@ -14,7 +14,7 @@ from theory.claim import Claim, Compared, examine
 class Row:
     """One line of the account, as claims.json holds it.
 
-    `twin_rejected` is None for what was not measured; `derivation` holds the proof's steps as the appendix typesets them.
+    `twin_rejected` is None for what was not measured; `derivation` holds the proof's steps as the appendix has them.
     """
 
     id: str

@@ -34,6 +34,8 @@ MARKS = set(SYMBOLS) | set(RAISED) | set(LOWERED) | set(ACCENTS) | set("_^=<>")
 FUNCTIONS = ("tr", "ln", "log", "exp", "lim", "sup", "inf", "min", "max", "det", "rank", "sin", "cos", "var")
 PLAIN = re.compile(rf"(?:{'|'.join(FUNCTIONS)}|(?<![A-Za-z])[a-z](?![a-z])|[A-Z]|(?<=[A-Z])[a-z]|[0-9()\[\]+/*'.,|-])+")
 """What may stand in a formula although it holds no symbol: numbers, brackets, single letters, functions."""
+NAMES = re.compile(r"\(?(?:[MPST][0-9]+b?\.\w+|(?:[A-Z]{4,}|NAS|EAC|NSE|GPT)(?:[-+]\w+)?)(?:'s)?[).,;:]*")
+"""Ids of claims and names of rules, which are words wherever they stand."""
 OPERATORS = set("=<>≤≥≠≈≡+-−·×→←⇒⇔∼∝∈±⟂⊥⪰⪯≪≫*/∖∪∩⊂⊆∘⊗⊙")
 """What stands between two words of one formula."""
 ESCAPED = {
@@ -68,9 +70,13 @@ def text(line: str) -> str:
 def sentence(line: str) -> str:
     """A line without names of code."""
     words = whole(spread(line)).split(" ")
-    sure = [bool(set(word) & MARKS) for word in words]
+    names = [NAMES.fullmatch(word.replace("’", "'")) is not None for word in words]
+    sure = [bool(set(word) & MARKS) and not name for word, name in zip(words, names, strict=True)]
     near = [[*sure[max(i - 1, 0) : i], *sure[i + 1 : i + 2]] for i in range(len(words))]
-    math = [one or joins(word, sides) for word, one, sides in zip(words, sure, near, strict=True)]
+    math = [
+        one or (joins(word, sides) and not name)
+        for word, one, sides, name in zip(words, sure, near, names, strict=True)
+    ]
     typed = [typeset(word) if one else prose(word) for word, one in zip(words, math, strict=True)]
     for i in range(1, len(words)):  # W m×n are two formulas, a ≤ b is one
         if words[i - 1][-1:] in OPERATORS or words[i][:1] in OPERATORS:
