@@ -24,7 +24,7 @@ FUNCTIONS = {
     rf"\{name}" for name in ("log", "ln", "exp", "sin", "cos", "tan", "min", "max", "lim", "sup", "inf", "det")
 }
 RELATIONS = set("=<>≤≥≠≈≡∼∝∈⊂⊆→←⇒⇔⪰⪯≪≫∀∃")
-BINARY = set("+−·×±∘⊗⊙∪∩∖∗⟂⊥")
+BINARY = set("+−·×±∘⊗⊙∪∩∖⟂⊥")
 OPENING, CLOSING = set("([{⌊⌈⟨"), set(")]}⌋⌉⟩")
 UPRIGHT = set("∞∅°…√′%#&_$∂∇")
 NORMAL = ' mathvariant="normal"'
@@ -164,7 +164,7 @@ class Reader:
             return Node("<mrow></mrow>", "letter", 0)
         if token == "{":
             return self.group()
-        if token == "}" or token == r"\right":
+        if token in {"", "}", r"\right"}:
             raise self.unknown()
         if token in COMMANDS:
             self.at += 1
@@ -272,6 +272,8 @@ def symbol(sign: str, before: str) -> Node:
     if sign.isalpha() or sign in UPRIGHT:
         upright = sign in UPRIGHT or (unicodedata.name(sign).startswith("GREEK CAPITAL"))
         return Node(f"<mi{NORMAL if upright else ''}>{shown}</mi>", "letter", 1)
+    if sign == "∗":
+        return Node('<mo lspace="0" rspace="0">*</mo>', "sign", 1)
     if sign in RELATIONS:
         return Node(f'<mo form="infix">{shown}</mo>', "relation", 2)
     if sign in BINARY:

@@ -49,7 +49,7 @@
     place.scrollIntoView();
   };
 
-  form.addEventListener("input", () => filter(true));
+  for (const kind of ["input", "change"]) form.addEventListener(kind, () => filter(true));
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(() => filter(true)));
   for (const link of document.querySelectorAll("a[data-verdict]"))

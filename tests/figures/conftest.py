@@ -55,7 +55,7 @@ def _checkpoints(rng: np.random.Generator, norms: np.ndarray, every: int) -> pd.
     return pd.DataFrame(rows)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def edit_run() -> MakeRun:
     """Makes the folder of a sequential run: edit_run(folder, rule=..., anchor=..., seed=..., ...)."""
 
@@ -77,7 +77,7 @@ def edit_run() -> MakeRun:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def phase_run() -> MakeRun:
     """Makes the folder of a sweep of growth factors: phase_run(folder, measured=lambda c, n: ...)."""
 
@@ -262,3 +262,49 @@ def memory_run() -> MakeRun:
         return _write(folder, config, {"provenance": {"commit": "abc1234"}}, rows=pd.DataFrame(rows), seeds=seeds)
 
     return make
+
+
+HOSTILE = "for a < b & c: <script>alert('it')</script>, a \"quote\", 5 % & 1 > 0"
+
+
+def report_rows() -> list[dict[str, Any]]:
+    """A claim of every verdict and kind, with derivations, settings, steps, and one that is hostile to HTML."""
+    step = (
+        r"\item so $W' = W + \frac{\eta^{2}}{s}r$: $\left(\frac{c^{2}}{n}\right)\,W^{T}M$ "
+        r"$= W^{T}M$\prover{trace algebra}"
+    )
+    answered = r"\item {}[0, 1] holds it\\ \hspace*{1em}unsatisfiable: $\|W\|^{2}_{F} \leq \infty$\prover{z3}"
+    setting = {"setting": "n = 16, ‖W‖²", "measured": 1.06, "low": 1.05, "high": 1.07, "predicted": 1.0625}
+    settings = [setting | {"relation": relation} for relation in ("=", "<=", "~")]
+    told = ("n = 16, ‖W‖²: 1.06 [1.05, 1.07]", "Student t over seeds")
+    wide = r"\item $" + " + ".join(rf"\frac{{x_{{{i}}} + {i}}}{{y^{{{i}}}}}" for i in range(30)) + "$"
+    rows: list[dict[str, Any]] = [
+        {"id": "T1.rome", "source": "T1, P4", "derivation": (step, answered, r"\item in words, 100 \%", wide)},
+        {"id": "T3.hostile", "source": "T3", "statement": HOSTILE, "twin": HOSTILE, "verdict": "conditional"},
+        {"id": "T5.short", "source": "P7", "kind": "certified", "verdict": "false as stated", "interval": (0.0, "inf")},
+        {"id": "S1.growth", "source": "T1, T3.hostile", "kind": "simulated", "compared": settings, "steps": told},
+        {"id": "S4.growth_soft", "source": "P7", "kind": "simulated", "verdict": "undecided", "measured": 1e-9},
+        {"id": "M1.growth", "source": "P4", "kind": "measured", "steps": ("layer 0: R² of log ‖W‖", "    0.997")},
+        {"id": "T7.number", "source": "T7", "kind": "computed", "measured": "2*(kᵀ·M·k)**2", "twin_rejected": True},
+        {"id": "P8.large", "source": "P8", "kind": "measured", "verdict": "not measured here", "twin_rejected": None}
+        | {"command": "", "twin": "", "measured": "", "expected": "large models"},
+    ]
+    common = {"kind": "proved", "statement": "‖W‖²_F grows by 1 + c²/n", "verdict": "holds", "measured": 1.5}
+    common |= {"expected": 1.25, "tolerance": 0.0, "interval": None, "seconds": 0.1, "provers": (), "steps": ()}
+    return [
+        common | {"command": f"python -m theory show {row['id']} && echo", "twin": "it shrinks", "twin_rejected": True}
+        | {"compared": (), "derivation": ()} | row
+        for row in rows
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def report_folder(tmp_path_factory: pytest.TempPathFactory, edit_run: MakeRun, phase_run: MakeRun) -> Path:
+    """A results folder as `paper-checks` leaves it, small: claims.json, provenance.json and two runs."""
+    folder = tmp_path_factory.mktemp("report") / "results"
+    edit_run(folder / "runs" / "rome")
+    phase_run(folder / "runs" / "phase")
+    (folder / "claims.json").write_text(json.dumps(report_rows()), encoding="utf-8")
+    made = {"commit": "abc1234", "python": "3.11", "torch": "2.9"}
+    (folder / "provenance.json").write_text(json.dumps(made), encoding="utf-8")
+    return folder

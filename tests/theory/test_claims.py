@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from figures.report_text import derivation, shown
 from theory.__main__ import Check, Show, check, show
 from theory.catalogue import claims, select
 from theory.claim import Kind, Verdict
 from theory.command import Misuse
-from theory.latex import document
+from theory.latex import document, step
 from theory.provers.step import Prover
 
 FALSE = {
@@ -67,6 +68,18 @@ def test_every_family_is_typeset_from_its_own_steps(family, check_latex):
         used = sum(one.prover is prover for _, evidence, _ in parts for one in evidence.proof)
         assert source.count(rf"\prover{{{prover}}}") == used
     assert r"\textbf{(rejected)}" not in source
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_derivation_of_a_family_is_mathml(family):
+    """Nothing is shown as TeX: what has no MathML raises."""
+    for claim, evidence, _ in (decided(claim.id) for claim in select([family])):
+        steps = derivation([step(one) for one in evidence.proof])
+        assert [one.prover for one in steps] == [str(one.prover) for one in evidence.proof]
+        lines = [claim.statement, claim.twin_statement, *map(str, (evidence.measured, evidence.expected))]
+        page = "".join([one.says + one.answer for one in steps] + [shown(line) for line in lines])
+        assert "\\" not in page
+        assert "$" not in page
 
 
 def test_only_the_listed_claims_ask_z3(queries):
