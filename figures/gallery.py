@@ -145,18 +145,28 @@ GALLERY = {
             "python -m sim grow --rule rome --anchor --edits 400 --out {results}/grow-plateau",
             "python -m sim grow --rule rome --anchor --keys unseen --values free --out {results}/grow-adversary",
         ),
+        ("T3.isotropic", "S1.growth", "T5.soft_plateau", "T5.attained"),
     ),
     "control-rates": Entry(
         "control_rates",
         "Certified growth rate of every update rule, and of ROME behind every control of the increment, without NAS "
         "and with it; hollow marks at 0: the certified regime is not exponential.",
         ("python -m sim rules --json {results}/rules.json",),
+        ("T4.increment_controls", "T4.relative_clamp"),
     ),
     "precision": Entry(
         "precision",
         "What storing the weight in fewer bits does to a write and to the norm identity: simulated, with intervals "
         "over seeds at 99.994 %, beside theory's number.",
         ("paper-checks --only S4 --out {results}/paper-checks",),
+        (
+            "S4.changed_entries",
+            "S4.storage_noise",
+            "S4.identity_error",
+            "T7.changed_share",
+            "T7.storage_noise",
+            "T7.identity_error",
+        ),
     ),
     "spectrum": Entry(
         "spectrum",

@@ -14,6 +14,7 @@ import pytest
 
 import paper_checks
 from paper_checks import UNMEASURED, Options, account, chosen, collect, examined, number, plain, run
+from theory.catalogue import select
 from theory.claim import Claim, Evidence, Kind, Verdict, examine
 from theory.command import Misuse
 
@@ -89,6 +90,20 @@ def test_claims_json_has_the_promised_fields(tmp_path, capsys):
     assert promised | {"seconds", "command"} <= row.keys()
     assert (row["id"], row["verdict"], row["kind"]) == ("T1.rome", "holds", "proved")
     assert "1 planted twins rejected, none accepted" in capsys.readouterr().out
+
+
+def test_a_report_is_written_beside(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paper_checks, "collect", lambda level, out: (toy(), *select(["T1.rome"])))
+    (tmp_path / "record").mkdir()
+    monkeypatch.setattr(paper_checks, "RESULTS", tmp_path / "record")
+    assert run(Options(out=tmp_path / "out", report=tmp_path / "page")) == 0
+    assert f"wrote {tmp_path / 'page' / 'index.html'}" in capsys.readouterr().out
+    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    for id in ("X.toy", "T1.rome", *(row.id for row in UNMEASURED)):
+        assert f'id="{id}"' in page
+    assert "trace algebra" in page
+    with pytest.raises(Misuse, match="is a file; name a folder"):
+        run(Options(out=tmp_path / "out", report=tmp_path / "page" / "index.html"))
 
 
 def test_the_account_is_written_from_rows():

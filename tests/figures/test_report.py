@@ -167,6 +167,21 @@ def test_figures_are_drawn_and_the_rest_named(written: str, tmp_path: Path) -> N
         assert f"<dt>{name}</dt>" in written
 
 
+def test_figures_name_claims_that_there_are() -> None:
+    """Those of theory and of simulations; M1 and M2 belong to runs."""
+    from sim.claims import claims as of_memories
+    from theory.catalogue import claims as of_theory
+
+    made = [*of_theory(), *of_memories("quick")]
+    ids = [claim.id for claim in made]
+    openings = [one for entry in GALLERY.values() for one in entry.claims]
+    assert [one for one in openings if one[0] != "M" and not any(id.startswith(one) for id in ids)] == []
+    assert sum(one[0] == "M" for one in openings) >= 15
+    for claim in made:
+        for line in (claim.statement, claim.twin_statement):
+            assert "\\" not in shown(line)
+
+
 def test_several_folders_give_each_run_once(report_folder: Path, tmp_path: Path, scaling_run: MakeRun) -> None:
     scaling_run(tmp_path / "record" / "scaling")
     folders = [report_folder, report_folder / "runs", tmp_path / "record"]
