@@ -27,6 +27,7 @@ BEGINS, ENDS = re.compile(SIGN), re.compile(rf"{SIGN}$")
 ONE = r"(?:[A-Za-z]|[0-9]+(?:\.[0-9]+)?)"
 LAST, FIRST = re.compile(rf"(?:^|[ (])({ONE}) $"), re.compile(rf" ({ONE})(?![A-Za-z0-9]|\.[0-9]|['’])")
 """A letter or a number at the end of words, or at their beginning."""
+PUNCTUATION = re.compile(r"[,.;:)’]+")
 IN_WORDS = "in words"
 
 
@@ -58,7 +59,19 @@ def from_tex(line: str, display: bool = False) -> Markup:
         ValueError: a command that is not known.
     """
     pieces = joined(PARTS.split(line))
-    return Markup().join(formula(piece, display) if i % 2 else _words(piece) for i, piece in enumerate(pieces))
+    made = Markup()
+    for i, piece in enumerate(pieces):
+        if i % 2 == 0:
+            made += _words(piece)
+            continue
+        behind = PUNCTUATION.match(pieces[i + 1])
+        if behind is None:
+            made += formula(piece, display)
+        else:  # a comma behind a formula opens no line
+            rest, sign, last = formula(piece, display).rpartition("<wbr>")
+            made += rest + sign + Markup('<span class="tie">{}{}</span>').format(last, behind[0])
+            pieces[i + 1] = pieces[i + 1][behind.end() :]
+    return made
 
 
 def joined(pieces: list[str]) -> list[str]:

@@ -292,6 +292,12 @@ def test_a_long_formula_may_be_broken_at_relations_and_sums() -> None:
     assert "<wbr>" not in formula("a + b = c")
 
 
+def test_a_comma_stays_with_its_formula() -> None:
+    made = shown("so x = y, and z")
+    assert re.search(r'<span class="tie"><math>.*</math>,</span> and z$', made)
+    assert "tie" not in shown("so x = y and z")
+
+
 def test_words_are_escaped_and_keep_their_signs() -> None:
     assert shown("5 % of “a” – b_c & `x --y <z>`") == (
         "5 % of “a” – <math><msub><mi>b</mi><mi>c</mi></msub></math> &amp; <code>x --y &lt;z&gt;</code>"
