@@ -34,8 +34,10 @@ MARKS = set(SYMBOLS) | set(RAISED) | set(LOWERED) | set(ACCENTS) | set("_^=<>")
 FUNCTIONS = ("tr", "ln", "log", "exp", "lim", "sup", "inf", "min", "max", "det", "rank", "sin", "cos", "var")
 PLAIN = re.compile(rf"(?:{'|'.join(FUNCTIONS)}|(?<![A-Za-z])[a-z](?![a-z])|[A-Z]|(?<=[A-Z])[a-z]|[0-9()\[\]+/*'.,|-])+")
 """What may stand in a formula although it holds no symbol: numbers, brackets, single letters, functions."""
-NAMES = re.compile(r"\(?(?:[MPST][0-9]+b?\.\w+|(?:[A-Z]{4,}|NAS|EAC|NSE|GPT)(?:[-+]\w+)?)(?:'s)?[).,;:]*")
-"""Ids of claims and names of rules, which are words wherever they stand."""
+NAMES = re.compile(
+    r"\(?(?:[MPST][0-9]+b?\.\w+|(?:[A-Z]{4,}|NAS|EAC|NSE|GPT)(?:[-+]\w+)?|So|If|In|At|As|By|It|No)(?:'s)?[).,;:]*"
+)
+"""Ids of claims, names of rules and what opens a sentence, which are words wherever they stand."""
 OPERATORS = set("=<>≤≥≠≈≡+-−·×→←⇒⇔∼∝∈±⟂⊥⪰⪯≪≫*/∖∪∩⊂⊆∘⊗⊙")
 """What stands between two words of one formula."""
 ESCAPED = {

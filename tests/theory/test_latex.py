@@ -33,6 +33,7 @@ from theory.typeset import expression, formula, text
         ("√(d/2 + ρ(T_N))", r"$\sqrt{d/2+\rho(T_{N})}$"),
         ("`hard_growth` at n = 3", r"\texttt{hard\_growth} at $n = 3$"),
         ("not (η**2*x <= 1)", r"not $(\eta^{2}*x \leq 1)$"),
+        ("NAS (M = I) by T5.worst_case. So Wk = 0", r"NAS $(M = I)$ by T5.worst\_case. So $Wk = 0$"),
         ("κ = 120°, ϱ ≥ ⌈log₂N⌉", r"$\kappa = 120^{\circ}$, $\varrho \geq \lceil\mathrm{log}_{2}N\rceil$"),
     ],
 )
