@@ -159,6 +159,14 @@ def judged(
     made = foretell(own[own["step"] <= until], horizon, score)
     row = {"collapsed": point.seen, "point_low": point.low, "point_high": point.high, "until": until}
     if made is None:
-        return row | {"low": math.nan, "median": math.nan, "high": math.nan, "chance": math.nan, "right": None}
+        none = dict.fromkeys(("low", "median", "high", "chance"), math.nan)
+        return row | none | {"known": 0, "right": None}
     right = made.in_sight and made.brackets(point) if point.seen else not made.in_sight
-    return row | {"low": made.low, "median": made.median, "high": made.high, "chance": made.chance, "right": right}
+    return (
+        row
+        | {"low": made.low, "median": made.median, "high": made.high, "chance": made.chance}
+        | {
+            "known": made.known,
+            "right": right,
+        }
+    )

@@ -9,24 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from real_models.collapse.means import in_every, mean_of
+from real_models.collapse.means import Mean, in_every, mean_of
 from real_models.collapse.record import Comparison
 from theory.claim import Evidence
 
 Pairs = Sequence[tuple[str, str]]
 """(editor without NAS, with NAS)."""
 Series = NDArray[np.float64]
+RESAMPLES = 1000
+CERTAIN = 0.9999
+"""The largest rank correlation that is told from 1."""
 STRONG = -0.5
 """A rank correlation whose interval lies below this counts as strong and negative."""
 AFTER = 64
 """Edits after which growth is judged: the first writes let the norm leap, whatever the law behind them."""
+STEADY = 0.75
+"""An exponential's rate in the second half is at least this share of the first half's."""
 ROOT = 0.5 * math.log(2)
 """Growth of log ‖W‖ over a stream's second half under ‖W‖² = a + bt, at most."""
 PROPORTIONAL = (0.8, 1.25)
 """Elasticities that count as proportional."""
-WINDOW, KNEE = 32, 0.1
-"""Edits over which growth is averaged, and the share of its peak to which it must have fallen."""
-ALIKE = 1.5
+WINDOW, KNEE, OTHER_KNEES = 32, 0.3, (0.2, 0.5)
+"""Edits over which growth is averaged, the share of its peak to which it must have fallen, and others that are told."""
+ALIKE = 1.1
 """Factor within which knees in units of rank(P) must agree."""
 
 
@@ -36,7 +41,7 @@ def along(runs: Sequence[Comparison], editors: Sequence[str], sign: int) -> Evid
     for run in runs:
         rho = {editor: [_along(run, editor, seed, "weight_norm") for seed in run.seeds] for editor in editors}
         count = [_along(run, editor, seed, "step") for editor in editors for seed in run.seeds]
-        found[run.name] = mean_of(sign * np.nanmean(list(rho.values()), axis=0))
+        found[run.name] = mean_correlation(sign * np.nanmean(list(rho.values()), axis=0))
         steps += [f"{run.name} {editor}: ρ = {np.nanmean(values):.2f}" for editor, values in rho.items()]
         steps.append(f"{run.name}: of the edit number with the score ρ = {np.nanmean(count):.2f}")
     return in_every(found, f"below {STRONG:g}", tuple(steps), high=STRONG)
@@ -48,17 +53,46 @@ def _along(run: Comparison, editor: str, seed: int, column: str) -> float:
     return _rho(own[column].to_numpy(float), own["score_exact"].fillna(0.0).to_numpy(float))
 
 
-def across(runs: Sequence[Comparison], editors: Sequence[str], sign: int) -> Evidence:
-    """Spearman's ρ(‖W‖, exact score) over editors at the stream's end, for each seed."""
+def across(runs: Sequence[Comparison], pairs: Pairs, sign: int) -> Evidence:
+    """Spearman's ρ(‖W‖, exact score) over editors at the stream's end, a mean over seeds.
+
+    The editors are the sample, so the interval is from resampling their pairs.
+    """
     found, steps = {}, []
     for run in runs:
-        first = run.checkpoints["weight_norm"].iloc[0]
-        norms = np.stack([run.at_end(editor, "weight_norm", math.inf) for editor in editors]) / first
-        scores = np.stack([run.at_end(editor, "score_exact", 0.0) for editor in editors])
-        found[run.name] = mean_of([_rho(sign * norm, score) for norm, score in zip(norms.T, scores.T, strict=True)])
-        ends = zip(editors, norms.mean(axis=1), scores.mean(axis=1), strict=True)
-        steps += [f"{run.name} {editor}: {norm:.3g} times the norm, score {score:.0f}" for editor, norm, score in ends]
+        ends = [[_ends(run, editor, sign) for editor in pair] for pair in pairs]
+        table = np.array(ends)  # (pair, member, norm or score, seed)
+        dice = np.random.default_rng(0)
+        drawn = [_over_seeds(table[dice.integers(len(pairs), size=len(pairs))]) for _ in range(RESAMPLES)]
+        low, high = np.nanquantile(drawn, (0.025, 0.975))
+        found[run.name] = Mean(_over_seeds(table), float(low), float(high))
+        for pair, own in zip(pairs, table.mean(axis=-1), strict=True):
+            listed = zip(pair, own, strict=True)
+            steps += [
+                f"{run.name} {one}: {sign * norm:.3g} times the norm, score {at:.0f}" for one, (norm, at) in listed
+            ]
     return in_every(found, f"below {STRONG:g}", tuple(steps), high=STRONG)
+
+
+def _ends(run: Comparison, editor: str, sign: int) -> list[Series]:
+    first = run.checkpoints["weight_norm"].iloc[0]
+    return [sign * run.at_end(editor, "weight_norm", math.inf) / first, run.at_end(editor, "score_exact", 0.0)]
+
+
+def _over_seeds(ends: NDArray[np.float64]) -> float:
+    """The mean over seeds of ρ over all editors."""
+    norms, scores = np.moveaxis(ends, 2, 0).reshape(2, -1, ends.shape[-1])
+    return float(np.nanmean([_rho(norm, score) for norm, score in zip(norms.T, scores.T, strict=True)]))
+
+
+def mean_correlation(values: Sequence[float] | Series) -> Mean:
+    """The mean of rank correlations with its Student interval, by Fisher's z = artanh ρ.
+
+    >>> round(mean_correlation([-0.9, -0.8]).value, 3)
+    -0.857
+    """
+    found = mean_of(np.arctanh(np.clip(values, -CERTAIN, CERTAIN)))
+    return Mean(*map(math.tanh, found))
 
 
 def _rho(x: Series, y: Series) -> float:
@@ -71,13 +105,16 @@ def _rho(x: Series, y: Series) -> float:
 LAWS: dict[str, tuple[Callable[[Series], Series], Callable[[Series], Series]]] = {
     "exponential": (np.log, np.exp),
     "linear": (np.array, np.array),
+    "quadratic": (np.sqrt, lambda x: np.square(np.maximum(x, 0.0))),
     "square root": (np.square, lambda x: np.sqrt(np.maximum(x, 1e-12))),
 }
 """Laws of ‖W‖ in t: what is straight in t, and the way back."""
 
 
 def best_law(log_norm: Series) -> str:
-    """Which of ‖W‖ = e^(a+bt), a + bt and √(a + bt) is nearest to a stretch of a stream, by log ‖W‖'s squared error.
+    """Which of ‖W‖ = e^(a+bt), (a + bt)², a + bt and √(a + bt) is nearest to a stretch of a stream.
+
+    By the mean squared error of log ‖W‖.
 
     >>> best_law(np.log(3.0 + np.arange(100.0)))
     'linear'
@@ -89,13 +126,16 @@ def best_law(log_norm: Series) -> str:
     return min(errors, key=lambda name: errors[name])
 
 
-def straight_norm(log_norm: Series) -> Series:
-    """The planted opposite of an exponential: ‖W‖ on a straight line between the series' ends."""
-    return np.log(np.linspace(math.exp(log_norm[0]), math.exp(log_norm[-1]), len(log_norm)))
+def parabola(log_norm: Series) -> Series:
+    """The planted opposite of an exponential: √‖W‖ on a straight line between the series' ends."""
+    first, last = np.exp(log_norm[[0, -1]] / 2)
+    return 2 * np.log(np.linspace(first, last, len(log_norm)))
 
 
 def exponential(runs: Sequence[Comparison], editors: Sequence[str], read: Callable[[Series], Series]) -> Evidence:
     """How many (comparison, editor) at least double ‖W‖ after the first leap, exponentially in every seed.
+
+    That is: nearest to an exponential of the laws, and in the second half at `STEADY` of the first half's rate or more.
 
     Args:
         runs: the comparisons.
@@ -109,15 +149,18 @@ def exponential(runs: Sequence[Comparison], editors: Sequence[str], read: Callab
             late = [series for series in late if len(series) > WINDOW and np.isfinite(series).all()]
             laws = [best_law(series) for series in late]
             growth = [series[-1] - series[0] for series in late]
-            yes = bool(late) and set(laws) == {"exponential"} and bool(min(growth) >= math.log(2))
+            steady = [float((one[-1] - one[len(one) // 2]) / (one[len(one) // 2] - one[0])) for one in late]
+            grows = bool(late) and set(laws) == {"exponential"} and bool(min(growth) >= math.log(2))
+            yes = grows and min(steady) >= STEADY
             count += yes
             told = ", ".join(dict.fromkeys(laws)) or "broken before"
-            steps.append(f"{run.name} {editor}: log ‖W‖ +{np.mean(growth) if growth else math.nan:.2f}, {told}")
+            said = f"+{np.mean(growth):.2f}, {told}, late over early rate {np.mean(steady):.2f}" if late else told
+            steps.append(f"{run.name} {editor}: log ‖W‖ {said}")
     return Evidence(count > 0, float(count), "at least 1", steps=tuple(steps))
 
 
 def proportional(runs: Sequence[Comparison], editor: str, columns: Sequence[str]) -> Evidence:
-    """d log ‖v‖/d log ‖W‖ along an editor's streams, W as it was when the value was solved."""
+    """d log ‖v‖/d log ‖W‖ along an editor's streams after the first leap, W as it was when the value was solved."""
     found = {f"{run.name} {column.removesuffix('_norm')}": mean_of(_slopes(run, editor, column))
              for run in runs for column in columns}  # fmt: skip
     low, high = PROPORTIONAL
@@ -127,8 +170,8 @@ def proportional(runs: Sequence[Comparison], editor: str, columns: Sequence[str]
 def _slopes(run: Comparison, editor: str, column: str) -> list[float]:
     slopes = []
     for seed in run.seeds:
-        norms = run.log_norm(editor, seed)[:-1]
-        values = np.log(run.writes(editor, seed)[column].to_numpy(float))
+        norms = run.log_norm(editor, seed)[AFTER:-1]
+        values = np.log(run.writes(editor, seed)[column].to_numpy(float)[AFTER:])
         known = np.isfinite(norms) & np.isfinite(values)
         slopes.append(float(stats.linregress(norms[known], values[known]).slope))
     return slopes
@@ -181,35 +224,37 @@ def _grown(run: Comparison, editor: str, seed: int, layer: int) -> float:
     return float(np.log(norms[-1] / norms[0]))
 
 
-def knee(log_norm: Series) -> float:
-    """The edit at which ‖W‖'s growth, averaged over `WINDOW` edits, has fallen to `KNEE` of its peak for good.
+def knee(log_norm: Series, share: float = KNEE) -> float:
+    """The edit at which ‖W‖'s growth, averaged over `WINDOW` edits, has fallen to a share of its peak for good.
 
     Infinite where it has not by the end.
 
     >>> knee(np.log(1 + np.minimum(np.arange(301.0), 100.0)))
-    116.0
+    107.0
     """
     norm = np.exp(log_norm)
     rates = (norm[WINDOW:] - norm[:-WINDOW]) / WINDOW
-    fast = np.flatnonzero(rates[1:] > KNEE * rates[1:].max()) + 1
+    fast = np.flatnonzero(rates[1:] > share * rates[1:].max()) + 1
     return float(fast[-1] + 1 + WINDOW / 2) if fast[-1] + 1 < len(rates) else math.inf
 
 
-def threshold(runs: Sequence[Comparison], power: int) -> Evidence:
-    """Where AlphaEdit's norm stops growing, in units of rank(P) to a power, over the widths: the largest ratio of two.
+def threshold(runs: Sequence[Comparison], unit: str) -> Evidence:
+    """Where AlphaEdit's norm all but stops growing, in units of a dimension, over the widths: the largest ratio of two.
 
     Args:
         runs: one a width.
-        power: of rank(P); 1 as foretold, 0 for a knee that does not know the width.
+        unit: "rank_of_P" as foretold, or "n", the key dimension.
     """
     scaled, steps = [], []
     for run in runs:
-        ranks = [line["rank_of_P"] for line in run.summary["streams"] if line["editor"] == "alphaedit"]
-        knees = [knee(run.log_norm("alphaedit", seed)) for seed in run.seeds]
-        scaled.append(float(np.mean(np.array(knees) / np.array(ranks, dtype=float) ** power)))
-        at = ", ".join(f"{one:.0f}" for one in knees)
+        (line, *_) = (one for one in run.summary["streams"] if one["editor"] == "alphaedit")
+        logs = [run.log_norm("alphaedit", seed) for seed in run.seeds]
+        knees = {share: float(np.mean([knee(log, share) for log in logs])) for share in (KNEE, *OTHER_KNEES)}
+        scaled.append(knees[KNEE] / line[unit])
+        told = ", ".join(f"{at / line['rank_of_P']:.2f} to {share:.0%}" for share, at in sorted(knees.items()))
         steps.append(
-            f"{run.name}: rank(P) = {ranks[0]}, growth over at edits {at}; {np.mean(knees) / ranks[0]:.2f} rank(P)"
+            f"{run.name}: n = {line['n']}, rank(P) = {line['rank_of_P']}; growth falls to {KNEE:.0%} of its peak at "
+            f"edit {knees[KNEE]:.0f}; in units of rank(P) {told}"
         )
     ratio = max(scaled) / min(scaled) if np.isfinite(scaled).all() else math.nan
     return Evidence(

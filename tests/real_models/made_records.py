@@ -20,7 +20,7 @@ class Course:
     """How a made-up stream goes.
 
     Attributes:
-        law: "exponential", "linear", "square root" or "knee" of ‖W‖ in the number of edits.
+        law: "exponential", "quadratic", "linear", "square root" or "knee" of ‖W‖ in the number of edits.
         rate: of the growth.
         values: elasticity of the values in ‖W‖.
         loss: per cent of its score that the stream loses an edit.
@@ -39,6 +39,8 @@ class Course:
         """‖W‖ after t edits."""
         if self.law == "exponential":
             return 4 * np.exp(self.rate * t)
+        if self.law == "quadratic":
+            return 4 * (1 + self.rate * t) ** 2
         if self.law == "linear":
             return 4 * (1 + self.rate * t)
         if self.law == "square root":
@@ -46,7 +48,7 @@ class Course:
         return 4 * (1 + self.rate * knee * np.tanh(t / knee))
 
 
-def made(folder, courses, *, edits=480, every=20, layers=(1,), rank=None, single=False):
+def made(folder, courses, *, edits=480, every=20, layers=(1,), rank=None, n=256, single=False):
     """A finished comparison of the editors in `courses`, whose numbers are their courses' and a little noise."""
     chance = np.random.default_rng(0)
     rows, points, streams = [], [], []
@@ -66,12 +68,15 @@ def made(folder, courses, *, edits=480, every=20, layers=(1,), rank=None, single
             told |= {"weight_norm_after": norms[1:], "instant": taken, "instant_exact": taken, "step": steps}
             rows += [pd.DataFrame(name | {"layer": layer} | told) for layer in layers]
             score = 100 * np.exp(-course.loss * evaluated / 100) + 1e-3 * chance.random(len(evaluated))
-            own = dict.fromkeys((*PARTS, "score", "score_rescaled", "score_exact", "agreement"), score)
+            own = dict.fromkeys(
+                (*PARTS, *(f"{part}_exact" for part in PARTS), "score", "score_rescaled", "score_exact", "agreement"),
+                score,
+            )
             own |= {"step": evaluated, "weight_norm": norms[evaluated], "perplexity_ratio": 1.0}
             points.append(pd.DataFrame(name | own))
             last = str(layers[-1])
             anchor = {"layers": list(layers), "anchors": {last: 5.0}, "anchor_se": {last: 0.05}}
-            streams.append(name | anchor | {"rank_of_P": rank or 90, "dropped": course.dropped})
+            streams.append(name | anchor | {"rank_of_P": rank or 90, "n": n, "dropped": course.dropped})
     folder.mkdir(parents=True)
     pd.concat(rows).to_parquet(folder / "rows.parquet", index=False)
     pd.concat(points).to_parquet(folder / "checkpoints.parquet", index=False)
@@ -103,15 +108,15 @@ def record(folder, *, swap=False):
     knees = {"memit_seq": Course("knee"), "alphaedit": Course("knee")}
     kinds = {
         "world-256": (courses, {"rank": 90}),
-        "world-384": (courses, {}),
+        "world-384": (courses, {"rank": 150, "n": 384}),
         "single-256": (courses, {"single": True, "edits": 40}),
         "single-384": (courses, {"single": True, "edits": 40}),
         "clamp": (three, {}),
         "layers": (three, {"layers": (3, 4, 5)}),
         "drift": ({editor: courses[editor] for editor in THREE[2:]}, {}),
         "rivals": (rivals, {}),
-        "width-128": (knees, {"rank": 40}),
-        "width-192": (knees, {"rank": 70}),
+        "width-128": (knees, {"rank": 40, "n": 128}),
+        "width-192": (knees, {"rank": 80, "n": 192}),
     }
     folders = [made(folder / name, editors, **more) for name, (editors, more) in kinds.items()]
     write_record(folders, folder / "record")

@@ -92,19 +92,24 @@ def test_a_rank_correlation_over_editors_is_not_the_edit_numbers(tmp_path):
     }
     run = record_of(tmp_path, courses)
     assert norms.along([run], PLAIN, 1).established
-    found = norms.across([run], PLAIN, 1)
+    found = norms.across([run], tuple(zip(PLAIN[:3], PLAIN[4:], strict=True)), 1)
     assert found.measured == pytest.approx(1.0)
-    assert not found.established
-    assert not found.undecided
+    assert (found.established, found.undecided) == (False, False)
 
 
-@pytest.mark.parametrize("law", ["exponential", "linear", "square root", "knee"])
+@pytest.mark.parametrize("law", ["exponential", "quadratic", "linear", "square root", "knee"])
 def test_laws_of_growth_are_told_apart(tmp_path, law):
     run = record_of(tmp_path, {"rome": Course(law, rate=0.015 if law == "exponential" else 0.2)})
     found = norms.exponential([run], ("rome", "memit"), lambda series: series)
     assert found.established is (law == "exponential")
     if law != "knee":
         assert norms.best_law(run.log_norm("rome", 0)[norms.AFTER :]) == law
+
+
+def test_the_planted_parabola_is_one():
+    series = norms.parabola(np.log(4 * np.exp(0.01 * np.arange(400))))
+    assert norms.best_law(series) == "quadratic"
+    assert (series[0], series[-1]) == pytest.approx((math.log(4), math.log(4) + 3.99))
 
 
 def test_slow_exponential_growth_is_none(tmp_path):
@@ -180,19 +185,21 @@ def test_an_anchor_whose_error_matters_is_noticed(tmp_path, runs):
 
 @pytest.mark.parametrize(("suffix", "holds"), [("one_sided", True), ("times=0.8", False)])
 def test_a_variant_is_held_against_nas_itself(runs, suffix, holds):
-    found = scores.variant(runs["rivals"], suffix, low=-5.0, high=math.inf)
+    found = scores.variant(runs["rivals"], ("memit", "alphaedit"), suffix, low=-5.0, high=math.inf)
     assert found.established is holds
     if not holds:
         course = anchored(3)
         assert found.measured == pytest.approx(mean_score(course.loss + 0.12) - mean_score(course.loss), abs=0.1)
 
 
-def test_a_rival_is_held_against_what_nas_gains(runs):
-    half = scores.rival(runs["world-256"], runs["rivals"], lambda rule: f"{rule}+original")
-    none = scores.rival(runs["world-256"], runs["rivals"], lambda rule: "mose")
-    assert half.established
-    assert none.measured < 0.3
-    assert not none.established
+def test_a_rival_is_held_against_half_of_what_nas_gains(runs, opposite):
+    good = scores.rival(runs["world-256"], runs["rivals"], "alphaedit", "alphaedit+original")
+    gain = mean_score(anchored(3).loss) - mean_score(0.58)
+    assert good.established
+    assert good.measured == pytest.approx(gain / 2, abs=0.2)
+    assert not scores.rival(runs["world-256"], runs["rivals"], "alphaedit", "mose").established
+    # Where NAS gains nothing, half of it is easily reached.
+    assert not scores.rival(opposite["world-256"], runs["rivals"], "alphaedit", "alphaedit+original").established
 
 
 def test_an_overhead_is_the_largest_of_the_rules(speed):
@@ -203,22 +210,23 @@ def test_an_overhead_is_the_largest_of_the_rules(speed):
 
 @pytest.mark.parametrize("knee", [60, 90])
 def test_the_knee_is_where_growth_falls_to_a_tenth(knee):
-    """tanh's slope is sech², which is a tenth at artanh √0.9 = 1.818 knees."""
+    """tanh's slope is sech², which is a tenth at artanh √0.9 = 1.818 knees, and 0.3 at artanh √0.7 = 1.210."""
     log_norm = np.log(4 * (1 + 0.01 * knee * np.tanh(np.arange(401) / knee)))
-    assert norms.knee(log_norm) == pytest.approx(1.818 * knee, abs=norms.WINDOW / 4)
+    assert norms.knee(log_norm, 0.1) == pytest.approx(1.818 * knee, abs=norms.WINDOW / 4)
+    assert norms.knee(log_norm) == pytest.approx(1.210 * knee, abs=norms.WINDOW / 4)
 
 
-def test_a_knee_that_knows_no_rank_is_refuted(runs):
+def test_a_knee_at_the_dimension_is_no_knee_at_the_rank(runs):
     widths = [runs["width-128"], runs["width-192"]]
-    assert norms.threshold(widths, 1).established
-    alike = norms.threshold(widths, 0)
-    assert not alike.established
-    assert alike.measured == pytest.approx(70 / 40, rel=0.15)
+    assert norms.threshold(widths, "rank_of_P").established
+    other = norms.threshold(widths, "n")
+    assert (other.established, other.undecided) == (False, False)
+    assert other.measured == pytest.approx((80 / 192) / (40 / 128), rel=0.15)
 
 
 def test_growth_without_end_leaves_the_threshold_open(tmp_path, runs):
     run = record_of(tmp_path, {"alphaedit": Course("linear")}, rank=50)
-    found = norms.threshold([runs["width-128"], run], 1)
+    found = norms.threshold([runs["width-128"], run], "rank_of_P")
     assert (found.established, found.undecided) == (False, True)
 
 
