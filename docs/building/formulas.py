@@ -25,9 +25,9 @@ def _plain(text: str) -> str:
 
 
 def readable(docstring: str) -> str:
-    """A docstring with its doctests fenced and its sentences escaped; indented equations are code as they stand.
+    r"""A docstring with its doctests fenced and its sentences escaped; indented equations are code as they stand.
 
-    >>> print(readable("Twice.\\n\\n    2·x < 3*x\\n\\nFor x > 0.\\n>>> 2 * 2\\n4"))
+    >>> print(readable("Twice.\n\n    2·x < 3*x\n\nFor x > 0.\n>>> 2 * 2\n4"))
     Twice.
     <BLANKLINE>
         2·x < 3*x

@@ -46,7 +46,9 @@ def page_of(module: str) -> str:
 
 def packages() -> set[str]:
     """The modules that hold others."""
-    return {".".join(file.parent.relative_to(ROOT).parts) for room in ROOMS for file in (ROOT / room).rglob("__init__.py")}
+    return {
+        ".".join(file.parent.relative_to(ROOT).parts) for room in ROOMS for file in (ROOT / room).rglob("__init__.py")
+    }
 
 
 def api_pages() -> Iterator[tuple[str, str]]:
