@@ -38,6 +38,7 @@ RUN_BY = {
     "real_models keys": "tests/real_models/test_keys.py::test_the_command_writes_keys_and_weight_once",
     "figures list": "tests/figures/test_figures_command.py::test_list_names_every_figure_with_its_command",
     "figures all": "tests/figures/test_figures_command.py::test_all_draws_every_figure_as_pdf_and_png",
+    "figures report": "tests/figures/test_report.py::test_the_command_writes_it_without_a_picture_too",
     "figures certificate": "tests/sim/test_certify_commands.py::test_the_walk_through_runs_as_it_stands",
 }
 """Outside the tutorials: the test that runs each command, with sizes of its own; test_account has the options."""
