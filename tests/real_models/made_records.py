@@ -107,7 +107,7 @@ def record(folder, *, swap=False):
     rivals |= {editor: replace(rivals[editor], loss=good.loss + 0.12) for editor in RIVALS if "times=0.8" in editor}
     knees = {"memit_seq": Course("knee"), "alphaedit": Course("knee")}
     kinds = {
-        "world-256": (courses, {"rank": 90}),
+        "world-256": (courses, {"rank": 120}),
         "world-384": (courses, {"rank": 150, "n": 384}),
         "single-256": (courses, {"single": True, "edits": 40}),
         "single-384": (courses, {"single": True, "edits": 40}),
@@ -115,8 +115,8 @@ def record(folder, *, swap=False):
         "layers": (three, {"layers": (3, 4, 5)}),
         "drift": ({editor: courses[editor] for editor in THREE[2:]}, {}),
         "rivals": (rivals, {}),
-        "width-128": (knees, {"rank": 40, "n": 128}),
-        "width-192": (knees, {"rank": 80, "n": 192}),
+        "width-128": (knees, {"rank": 60, "n": 128}),
+        "width-192": (knees, {"rank": 110, "n": 192}),
     }
     folders = [made(folder / name, editors, **more) for name, (editors, more) in kinds.items()]
     write_record(folders, folder / "record")

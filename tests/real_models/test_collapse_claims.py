@@ -56,7 +56,29 @@ def of(runs, speed, name):
     return claim
 
 
-@pytest.mark.claim(*(f"M2.{name}" for name in IDS))
+@pytest.mark.claim(
+    "M2.correlation",
+    "M2.correlation_across",
+    "M2.exponential",
+    "M2.proportional_rome",
+    "M2.proportional_memit",
+    "M2.controls",
+    "M2.bounded",
+    "M2.delay",
+    "M2.performance",
+    "M2.overhead",
+    "M2.single_edits",
+    "M2.ability",
+    "M2.pilots",
+    "M2.forecast",
+    "M2.forecast_early",
+    "M2.threshold",
+    "M2.other_layers",
+    "M2.original",
+    "M2.one_sided",
+    "M2.drop",
+    "M2.drift",
+)
 def test_every_claim_has_a_check_that_can_hold(runs, speed):
     claims = collapse_claims(runs, "the command", speed)
     assert [claim.id for claim in claims] == [f"M2.{name}" for name in IDS]
@@ -221,7 +243,7 @@ def test_a_knee_at_the_dimension_is_no_knee_at_the_rank(runs):
     assert norms.threshold(widths, "rank_of_P").established
     other = norms.threshold(widths, "n")
     assert (other.established, other.undecided) == (False, False)
-    assert other.measured == pytest.approx((80 / 192) / (40 / 128), rel=0.15)
+    assert other.measured == pytest.approx((110 / 192) / (60 / 128), rel=0.1)
 
 
 def test_growth_without_end_leaves_the_threshold_open(tmp_path, runs):
