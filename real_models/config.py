@@ -140,10 +140,10 @@ class CompareConfig:
     delta transforms such as rect or prune, and `original` for values solved on the unedited weights."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Each seed draws a stream's order, its prefixes and its pilots; every editor runs with every seed."""
-    single: bool = False
-    """Write every edit into the unedited model: its success right after the write is measured, nothing else."""
     run: Annotated[EditConfig, tyro.conf.arg(name="")] = field(default_factory=EditConfig)
     """What they share: model, data, layers, edits, value solve; what `--editors` and `--seeds` say is refused here."""
+    single: bool = False
+    """Write every edit into the unedited model: its success right after the write is measured, nothing else."""
 
 
 @dataclass(frozen=True)
