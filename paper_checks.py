@@ -193,8 +193,9 @@ def account(rows: Sequence[Row], level: str) -> str:
     ]
     for kind in dict.fromkeys(row.kind for row in rows):
         lines += [f"## {kind.capitalize()}", ""]
-        lines += ["| id | source | verdict | statement | found | expected | twin, rejected |"]
-        lines += ["|---|---|---|---|---|---|---|"]
+        told = kind == "measured"
+        lines += [f"| id | source | verdict | statement | found | expected | twin, rejected |{' command |' * told}"]
+        lines += [f"|---|---|---|---|---|---|---|{'---|' * told}"]
         lines += [table_line(row) for row in rows if row.kind == kind]
         lines.append("")
     lines += ["## What is open", "", *(f"- {remark}" for remark in OPEN), ""]
@@ -202,11 +203,13 @@ def account(rows: Sequence[Row], level: str) -> str:
 
 
 def table_line(row: Row) -> str:
-    """A row of the account's table; what a claim's command prints is not repeated here."""
+    """A row of the account's table; only of a measurement are the notes and the command repeated here."""
     interval = "" if row.interval is None else f" [{row.interval[0]:.4g}, {row.interval[1]:.4g}]"
     found = f"{number(row.measured)}{interval}" + "".join(f"; {step}" for step in row.steps if row.kind == "measured")
     twin = "" if row.twin_rejected is None else f"{'yes' if row.twin_rejected else 'NO'}: {row.twin}"
-    cells = (row.id, row.source, row.verdict, row.statement, found, number(row.expected), twin)
+    cells = [row.id, row.source, row.verdict, row.statement, found, number(row.expected), twin]
+    if row.kind == "measured":
+        cells.append(f"`{row.command}`" if row.command else "")
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
