@@ -89,7 +89,7 @@ def mean_correlation(values: Sequence[float] | Series) -> Mean:
     """The mean of rank correlations with its Student interval, by Fisher's z = artanh ρ.
 
     >>> round(mean_correlation([-0.9, -0.8]).value, 3)
-    -0.857
+    -0.858
     """
     found = mean_of(np.arctanh(np.clip(values, -CERTAIN, CERTAIN)))
     return Mean(*map(math.tanh, found))
