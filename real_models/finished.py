@@ -13,33 +13,42 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished run's folder, read when first asked.
+class Finished:
+    """The tables of a finished folder, read when first asked.
 
     Attributes:
         folder: where it lies.
-        command: the command line that made it.
     """
 
     folder: Path
-    command: str
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """One row an edit, in order, at the run's single edited layer."""
+        """One row an edit, edited layer and, in a comparison, stream."""
         return pd.read_parquet(self.folder / "rows.parquet")
 
     @cached_property
     def checkpoints(self) -> pd.DataFrame:
-        """One row an evaluation, the unedited model's first."""
+        """One row an evaluation, of every stream the unedited model's first."""
         return pd.read_parquet(self.folder / "checkpoints.parquet")
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """What the run measured on the unedited model."""
+        """What was measured on the unedited model, and how the run ended."""
         from sim.results import read_json
 
         return read_json(self.folder / "summary.json")
+
+
+@dataclass(frozen=True)
+class Run(Finished):
+    """A run of one stream at a single edited layer.
+
+    Attributes:
+        command: the command line that made it.
+    """
+
+    command: str
 
     @property
     def log_norm(self) -> NDArray[np.float64]:

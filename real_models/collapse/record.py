@@ -4,48 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from real_models.collapse.point import Bracket, collapse_point
+from real_models.finished import Finished
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A comparison's tables, read when first asked.
-
-    Attributes:
-        folder: of `compare`, or what `write_record` made of it.
-    """
-
-    folder: Path
+class Comparison(Finished):
+    """Several editors and seeds, of a folder that `compare` or `write_record` made."""
 
     @property
     def name(self) -> str:
         """The comparison's."""
         return self.folder.name
-
-    @cached_property
-    def rows(self) -> pd.DataFrame:
-        """One row an edit, stream and layer."""
-        return pd.read_parquet(self.folder / "rows.parquet")
-
-    @cached_property
-    def checkpoints(self) -> pd.DataFrame:
-        """One row an evaluation of a stream."""
-        return pd.read_parquet(self.folder / "checkpoints.parquet")
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """What was measured on the unedited model, and how long it all took."""
-        from sim.results import read_json
-
-        return read_json(self.folder / "summary.json")
 
     @property
     def seeds(self) -> list[int]:
