@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from theory.claim import Claim, Verdict
 from theory.command import Misuse, guarded
 from theory.files import check_folder
 from theory.row import Row, examined, plain
+
+if TYPE_CHECKING:
+    from real_models.jobs import Job, Runner
 
 ACCOUNT = Path(__file__).parent / "paper_checks.md"
 RESULTS = Path(__file__).parent / "benchmarks" / "results"
@@ -58,25 +61,14 @@ UNMEASURED = (
 """What the account says it has not measured; `expected` names what measuring it would take."""
 
 
-OPEN = (
-    "T3b's mean field (T3b.mean_field and what rests on it) is an approximation; where one direction holds more than "
-    "half of E‖k‖² it overstates growth, 5 times at a share of 0.99 (S3b.spike).",
-    "T5.layers and T5.layers_counterexample speak of a sum of linear memories whose keys no write changes; in a "
-    "transformer later keys move, and nothing is claimed there.",
-    "T6 and S6: success and collapse points are mean-field approximations for linear memories; the tolerances of "
-    "S6.success, S6.memory and S6.collapse and some of their settings were set after seeing these seeds.",
-    "T4: where RECT's and SPHERE's shares go along a stream, and EAC's scores, are left to simulation (python -m sim "
-    "certify); PRUNE at every step has a bound whose tightness is not known.",
-    "S6.prune speaks of linear memories with a codebook; on the paper's models PRUNE after every write is not "
-    "measured.",
-    "T7.identity_error is a worst case, 100 to 10,000 times the usual error; T7.storage_noise has the usual size for "
-    "κ(C) up to 1e3 only.",
-    "The power n(1+c)² of T3b.polynomial is not known to be attained; the deterministic equivalent behind "
-    "T3b.mean_field is bounded on one side only (T3b.gain_bound).",
-    "M1.forecast's factor of 1.5 was chosen after the run was seen; it rests on one stream.",
-    "Mutants of the theory's formulas that no claim notices are listed, with reasons, in theory/mutating/survivors.py.",
-)
-"""What a hostile reading of the mathematics left open, and what a reader should hold against the numbers."""
+MEMORIES = {
+    "phase": ("phase",),
+    "grow": ("grow", "--rule", "rome"),
+    "grow-plateau": ("grow", "--rule", "rome", "--anchor", "--edits", "400"),
+    "grow-adversary": ("grow", "--rule", "rome", "--anchor", "--keys", "unseen", "--values", "free"),
+    "certificate": ("certify", "memit", "--workers", "1"),
+}
+"""Runs on linear memories that figures alone are drawn from."""
 
 
 def jobs(level: str) -> tuple[Any, ...]:
@@ -96,7 +88,9 @@ def jobs(level: str) -> tuple[Any, ...]:
         Job("rome-anchored", (*edit, "rome", "--edits", str(edits), *anchor), edits),
         Job("memit", (*edit, "memit", "--edits", str(short)), short),
         Job("alphaedit", (*edit, "alphaedit", "--edits", str(short)), short),
-        Job("phase", ("sim", "phase")),
+        *(Job(name, ("sim", *words), judged=False) for name, words in MEMORIES.items()),
+        Job("rules", ("sim", "rules"), file=True, judged=False),
+        *(() if quick else (Job("mutants", ("theory", "mutate", "--jobs", "1"), file=True, judged=False),)),
     )
 
 
@@ -109,7 +103,7 @@ def collect(level: Literal["quick", "full"], out: Path) -> tuple[Claim[Any], ...
     from sim.claims import claims as of_memories
     from theory.catalogue import claims as of_theory
 
-    runs = {job.name: Run(out / "runs" / job.name, job.command()) for job in jobs(level) if job.name != "phase"}
+    runs = {job.name: Run(out / "runs" / job.name, job.command()) for job in jobs(level) if job.judged}
     of_streams = collapse_claims(recorded(RESULTS / "collapse"), COLLAPSE, RESULTS / "model_editing.json")
     return (*of_theory(), *of_memories(level), *of_models(runs), *of_streams)
 
@@ -140,15 +134,16 @@ def decide(claims: Sequence[Claim[Any]], out: Path, level: str) -> list[Row]:
         try:
             listed = jobs(level) if measured else ()
             first = runner.start(listed[0]) if listed else None
-            free = [runner.start(job) for job in listed[1:] if not job.needs_layer]
+            begun: list[Future[Any]] = []
             report("claims", 0)
-            for claim in claims:
-                if claim not in measured:
-                    rows[claim.id] = examined(claim)
-                    report("claims", len(rows))
-            layer = first.result()["layer"] if first else None
-            waiting: list[Future[Any]] = [runner.start(job, layer) for job in listed if job.needs_layer]
-            for future in (*free, *waiting):
+            for claim in (one for one in claims if one not in measured):
+                if first and first.done() and not begun:
+                    begun = begin(runner, listed[1:], first)
+                rows[claim.id] = examined(claim)
+                report("claims", len(rows))
+            if first and not begun:
+                begun = begin(runner, listed[1:], first)
+            for future in begun:
                 future.result()
         finally:
             runner.stop()
@@ -158,59 +153,10 @@ def decide(claims: Sequence[Claim[Any]], out: Path, level: str) -> list[Row]:
     return [rows[claim.id] for claim in claims]
 
 
-def number(value: str | float) -> str:
-    """A measured or expected value as a reader sees it.
-
-    >>> number(1.23456789), number("normal form 0")
-    ('1.235', 'normal form 0')
-    """
-    return f"{value:.4g}" if isinstance(value, int | float) else value
-
-
-def account(rows: Sequence[Row], level: str) -> str:
-    """The text of paper_checks.md: a summary, then a table for every kind of evidence."""
-    from sim.results import provenance
-
-    made = provenance()
-    twins = [row.twin_rejected for row in rows if row.twin_rejected is not None]
-    verdicts = {verdict: [row.id for row in rows if row.verdict == verdict] for verdict in Verdict}
-    lines = [
-        "# The account",
-        "",
-        "What holds, what is conditional, what is false as stated and what was not measured here, of arXiv 2602.02543",
-        f"(P1 to P13) and of the theory behind it (T1 to T7). {sum(twins)} of {len(twins)} planted false twins were",
-        "rejected by the check that accepts the claim itself.",
-        "",
-        f"Written by `paper-checks --level {level} --write` (Python {made['python']}, torch {made['torch']},",
-        f"transformers {made['transformers']}). Intervals are at 95 %; those of simulated claims are at 99.994 %, over",
-        "seeds. An M1 claim speaks of one small transformer, one stream and one seed; M2 claims speak of the record in",
-        "benchmarks/results/collapse: a trained transformer a comparison, intervals over three streams on it. In a",
-        'proved claim a step marked "two routes" sets a float function beside the formula: it checks the code and',
-        "carries no proof.",
-        "",
-        *(f"- **{verdict}** ({len(ids)}): {', '.join(ids)}" for verdict, ids in verdicts.items()),
-        "",
-    ]
-    for kind in dict.fromkeys(row.kind for row in rows):
-        lines += [f"## {kind.capitalize()}", ""]
-        told = kind == "measured"
-        lines += [f"| id | source | verdict | statement | found | expected | twin, rejected |{' command |' * told}"]
-        lines += [f"|---|---|---|---|---|---|---|{'---|' * told}"]
-        lines += [table_line(row) for row in rows if row.kind == kind]
-        lines.append("")
-    lines += ["## What is open", "", *(f"- {remark}" for remark in OPEN), ""]
-    return "\n".join(lines)
-
-
-def table_line(row: Row) -> str:
-    """A row of the account's table; only of a measurement are the notes and the command repeated here."""
-    interval = "" if row.interval is None else f" [{row.interval[0]:.4g}, {row.interval[1]:.4g}]"
-    found = f"{number(row.measured)}{interval}" + "".join(f"; {step}" for step in row.steps if row.kind == "measured")
-    twin = "" if row.twin_rejected is None else f"{'yes' if row.twin_rejected else 'NO'}: {row.twin}"
-    cells = [row.id, row.source, row.verdict, row.statement, found, number(row.expected), twin]
-    if row.kind == "measured":
-        cells.append(f"`{row.command}`" if row.command else "")
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+def begin(runner: Runner, jobs: Sequence[Job], first: Future[dict[str, Any]]) -> list[Future[Any]]:
+    """Queue the runs that come after the first, which tells the layer that some of them edit."""
+    layer = first.result()["layer"]
+    return [runner.start(job, layer) for job in jobs]
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -218,6 +164,8 @@ def print_table(rows: Sequence[Row]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+
+    from figures.findings import number
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, caption="twin: whether the planted false statement was rejected")
     for heading in ("id", "kind", "verdict", "twin", "found"):
@@ -246,7 +194,8 @@ def run(options: Options) -> int:
 
     if not options.only:
         rows += UNMEASURED
-    write_json(options.out / "claims.json", [plain(row) for row in rows])
+    told = [plain(row) for row in rows]
+    write_json(options.out / "claims.json", told)
     write_json(options.out / "provenance.json", provenance())
     drawn = draw_all(options.out, options.out / "figures") if any(row.id.startswith("M1.") for row in rows) else []
     print_table(rows)
@@ -259,8 +208,10 @@ def run(options: Options) -> int:
 
         print(f"wrote {write_report(options.out / 'claims.json', (options.out, RESULTS), options.report)}")
     if options.write:
-        text = account(rows, options.level)
-        write_text(ACCOUNT, text)
+        from figures.account import account
+        from figures.places import find_places
+
+        write_text(ACCOUNT, account(told, options.level, provenance(), find_places(ACCOUNT.parent)))
         print(f"rewrote {ACCOUNT.name}")
     return 1 if accepted else 0
 

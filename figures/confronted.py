@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from figures.results import Run
-from figures.style import BLACK, BLUE, GREEN, VERMILION, Look, headed
+from figures.style import BLACK, BLUE, GREEN, ORANGE, VERMILION, Look, headed
 
 FACETS = ("panel", None)
 SHARED = False
@@ -28,8 +28,9 @@ LOOKS = {
     "=": Look(BLUE, "", "o"),
     "~": Look(GREEN, "", "^"),
     "<=": Look(VERMILION, "", "s"),
+    ">=": Look(ORANGE, "", "D"),
 }
-WORDS = {"=": "exact in the mean", "~": "an approximation", "<=": "a bound from above"}
+WORDS = {"=": "exact in the mean", "~": "an approximation", "<=": "a bound from above", ">=": "a bound from below"}
 COLUMNS = ["run", "panel", "claim", "setting", "relation", "ratio", "low", "high"]
 
 
@@ -41,7 +42,8 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
 
     Returns:
         One row a claim and setting whose predicted number is not 0: panel (the topic, by the first T that the claim
-        cites), claim, setting, relation ("=", "~", "<="), ratio, low and high (over seeds, at 99.994 %).
+        cites), claim, setting, relation ("=", "~", "<="; a bound from above of a negative number is one of its size
+        from below, ">="), ratio, low and high (over seeds, at 99.994 %).
     """
     rows = []
     for run in runs:
@@ -57,7 +59,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
                             "panel": f"{topic.group()}: {TOPICS[topic.group()]}",
                             "claim": claim["id"],
                             "setting": one["setting"],
-                            "relation": one["relation"],
+                            "relation": ">=" if one["relation"] == "<=" and told < 0 else one["relation"],
                             "ratio": float(one["measured"]) / told,
                             "low": ends[0],
                             "high": ends[1],

@@ -40,9 +40,9 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
         runs: any runs; comparisons are used.
 
     Returns:
-        One row a stream: panel (whether it collapses), editor, seed, the measured bracket (measured_low,
-        measured_high), the forecast's median, low and high in edits, the chance of a collapse that it told, and whether
-        it was right.
+        One row a stream, of equal ones the first: panel (whether it collapses), editor, seed, the measured bracket
+        (measured_low, measured_high), the forecast's median, low and high in edits, the chance of a collapse that it
+        told, and whether it was right.
     """
     parts = []
     for run in comparisons(runs):
@@ -50,6 +50,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
         if points.empty:
             continue
         own = points[(points["score"] == SCORE) & points["right"].notna()]
+        own = own[pd.MultiIndex.from_frame(own[["editor", "seed"]]).isin(first_of_equals(run))]
         parts.append(
             own.rename(columns={"point_low": "measured_low", "point_high": "measured_high"}).assign(
                 run=run.name,
@@ -60,6 +61,15 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     return pd.concat(parts, ignore_index=True)[COLUMNS].sort_values("panel", kind="stable", ignore_index=True)
+
+
+def first_of_equals(run: Run) -> list[tuple[str, int]]:
+    """The streams, by editor and seed, of which none before has the same evaluations: a variant may change nothing."""
+    first: dict[tuple[float, ...], tuple[str, int]] = {}
+    for (editor, seed), own in run.checkpoints.groupby(["editor", "seed"], sort=False):
+        course = own.sort_values("step")[[SCORE, "weight_norm"]].fillna(-1.0).to_numpy().ravel()
+        first.setdefault((seed, *course), (editor, seed))
+    return list(first.values())
 
 
 def draw(df: pd.DataFrame, ax: Axes) -> None:

@@ -14,14 +14,18 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from figures.findings import OPEN, Line, summary
 from figures.gallery import GALLERY, commands, draw_figure
-from figures.report_claims import AGAINST, Shown, read_claims, related, show_claims
+from figures.places import find_places
+from figures.report_claims import AGAINST, Shown, linked, read_claims, related, show_claims
+from figures.report_text import shown
 from figures.results import PROVENANCE, Run, find_runs
 from theory.claim import Kind, Verdict
 from theory.command import Misuse
 from theory.files import check_folder, write_text
 
 PAGE = "index.html"
+CHECKOUT = Path(__file__).parent.parent
 RESULTS = Path("results")
 """What the report calls the folder of results, wherever it lay."""
 
@@ -67,8 +71,9 @@ def write_report(claims: Path, results: Sequence[Path], out: Path) -> Path:
     rows = read_claims(claims)
     found = all_runs(results)
     pictures, absent = draw_pictures(found, [row["id"] for row in rows])
-    shown = show_claims(rows, [picture.name for picture in pictures])
-    page = render(shown, pictures, absent, read_provenance(claims.with_name(PROVENANCE)))
+    made = show_claims(rows, [picture.name for picture in pictures], find_places(CHECKOUT))
+    findings = [line for line in summary(rows) if line.says]
+    page = render(made, pictures, absent, findings, read_provenance(claims.with_name(PROVENANCE)))
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / PAGE, page)
     return out / PAGE
@@ -133,7 +138,11 @@ def read_provenance(path: Path) -> dict[str, str]:
 
 
 def render(
-    claims: Sequence[Shown], pictures: Sequence[Picture], absent: Sequence[Absent], provenance: dict[str, str]
+    claims: Sequence[Shown],
+    pictures: Sequence[Picture],
+    absent: Sequence[Absent],
+    findings: Sequence[Line],
+    provenance: dict[str, str],
 ) -> str:
     """The page.
 
@@ -141,6 +150,7 @@ def render(
         claims: what `show_claims` made.
         pictures: the figures.
         absent: figures without data.
+        findings: the lines of the summary.
         provenance: names and values, such as the commit.
 
     Returns:
@@ -166,6 +176,8 @@ def render(
         pictures=pictures,
         titles={picture.name: picture.title for picture in pictures},
         absent=absent,
+        findings=[(line.verdict, shown(line.says), line.claims) for line in findings],
+        remarks=[linked(remark, {claim.id for claim in claims}) for remark in OPEN],
         provenance=provenance,
         not_measured=Verdict.NOT_MEASURED,
     )

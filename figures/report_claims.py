@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from figures.gallery import GALLERY
+from figures.places import NOWHERE, Place
 from figures.report_text import ShownStep, derivation, notes, shown
 from theory.claim import Kind, Verdict
 from theory.command import Misuse
+from theory.row import families
 
 NEEDED = (
     *("id", "source", "kind", "statement", "verdict", "measured", "expected", "interval", "command", "steps"),
     *("twin", "twin_rejected"),
 )
-FAMILY = re.compile(r"\b(?:P\d+|T\d+b?)\b")
 NAMED = re.compile(r"\b[MST]\d+b?\.\w+")
 RELATIONS = {"=": "=", "<=": "≤", "~": "≈"}
 AGAINST = (Verdict.FALSE, Verdict.UNDECIDED, Verdict.NOT_MEASURED)
@@ -59,6 +60,7 @@ class Shown:
         twin: its planted twin.
         rejected: whether the twin was rejected; None where nothing was run.
         figures: names of the figures that it belongs to.
+        place: the files that state and test it.
     """
 
     id: str
@@ -78,6 +80,7 @@ class Shown:
     twin: Markup
     rejected: bool | None
     figures: tuple[str, ...]
+    place: Place
 
 
 def read_claims(path: Path) -> list[dict[str, Any]]:
@@ -106,12 +109,13 @@ def read_claims(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def show_claims(rows: Sequence[Mapping[str, Any]], drawn: Sequence[str]) -> list[Shown]:
+def show_claims(rows: Sequence[Mapping[str, Any]], drawn: Sequence[str], places: Mapping[str, Place]) -> list[Shown]:
     """The claims as the report shows them.
 
     Args:
         rows: the rows of claims.json.
         drawn: the names of the figures that the report holds.
+        places: claim's id -> its files.
 
     Raises:
         Misuse: a line of a claim cannot be rendered.
@@ -119,13 +123,13 @@ def show_claims(rows: Sequence[Mapping[str, Any]], drawn: Sequence[str]) -> list
     made = []
     for row in rows:
         try:
-            made.append(_show(row, drawn))
+            made.append(_show(row, drawn, places.get(row["id"], NOWHERE)))
         except ValueError as error:
             raise Misuse(f"the claim {row['id']} cannot be shown: {error}") from error
     return made
 
 
-def _show(row: Mapping[str, Any], drawn: Sequence[str]) -> Shown:
+def _show(row: Mapping[str, Any], drawn: Sequence[str], place: Place) -> Shown:
     settings = row.get("compared") or ()
     told = tuple(f"{one['setting']}: " for one in settings)
     kept = [line for line in row["steps"] if not (told and line.startswith(told))]
@@ -136,7 +140,7 @@ def _show(row: Mapping[str, Any], drawn: Sequence[str]) -> Shown:
         verdict=row["verdict"],
         kind=row["kind"],
         source=row["source"],
-        families=tuple(dict.fromkeys(FAMILY.findall(row["source"]))),
+        families=families(row["source"]),
         statement=shown(row["statement"]),
         search=" ".join(words).lower(),
         derivation=tuple(proof),
@@ -149,6 +153,7 @@ def _show(row: Mapping[str, Any], drawn: Sequence[str]) -> Shown:
         twin=shown(row["twin"]),
         rejected=row["twin_rejected"],
         figures=tuple(name for name in drawn if GALLERY[name].about(row["id"])),
+        place=place,
     )
 
 
@@ -199,6 +204,17 @@ def related(claims: Sequence[Shown]) -> dict[str, dict[str, list[str]]]:
         }
         for one in claims
     }
+
+
+def linked(remark: str, known: Collection[str]) -> Markup:
+    """A remark as HTML, in which every claim that it names and the report holds is a link.
+
+    >>> print(linked("see T1.rome and T9.none", {"T1.rome"}))
+    see <a href="#T1.rome">T1.rome</a> and T9.none
+    """
+    pieces = re.split(f"({NAMED.pattern})", remark)
+    anchor = Markup('<a href="#{0}">{0}</a>')
+    return Markup().join(anchor.format(piece) if piece in known else shown(piece) for piece in pieces)
 
 
 def _shares(one: Shown, other: Shown, named: Mapping[str, set[str]]) -> bool:

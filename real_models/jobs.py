@@ -21,27 +21,38 @@ from theory.command import Misuse
 
 @dataclass(frozen=True)
 class Job:
-    """A command and the folder it writes.
+    """A command and the folder, or the JSON file, that it writes.
 
     Attributes:
-        name: the folder's name.
+        name: the folder's name, or the file's without its suffix.
         words: the command line after `python -m`, without --out; "{layer}" stands for a layer still to be measured.
         steps: how many edits it makes; 0 where it has no count.
+        file: whether it writes a JSON file of rows (--json) in place of a folder (--out).
+        judged: whether claims rest on it; otherwise figures alone do.
     """
 
     name: str
     words: tuple[str, ...]
     steps: int = 0
-
-    @property
-    def needs_layer(self) -> bool:
-        """Whether a layer must be measured first."""
-        return "{layer}" in self.words
+    file: bool = False
+    judged: bool = True
 
     def command(self) -> str:
         """What a user types for this, the layer left to be chosen by measurement."""
-        text = " ".join(("python", "-m", *self.words, "--out", f"results/{self.name}"))
+        text = " ".join(("python", "-m", *self.words, *self.goal(Path("results"))))
         return text.replace("--layers {layer} ", "")
+
+    def goal(self, folder: Path) -> tuple[str, str]:
+        """The option that says where its result goes below a folder."""
+        return ("--json", str(self.place(folder))) if self.file else ("--out", str(self.place(folder)))
+
+    def place(self, folder: Path) -> Path:
+        """Where its result lies."""
+        return folder / (f"{self.name}.json" if self.file else self.name)
+
+    def proof(self, folder: Path) -> Path:
+        """The file that stands once it has finished."""
+        return self.place(folder) if self.file else self.place(folder) / "summary.json"
 
 
 class Runner:
@@ -58,18 +69,20 @@ class Runner:
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, job: Job, layer: int | None = None) -> Future[dict[str, Any]]:
-        """Queue a job; its future holds the summary, or raises what went wrong."""
+        """Queue a job; its future holds the summary, of a file what was "written", or raises what went wrong."""
         self.report(job.name, None)
         return self.pool.submit(self._run, job, layer)
 
     def _run(self, job: Job, layer: int | None) -> dict[str, Any]:
         words = [word.replace("{layer}", str(layer)) for word in job.words]
         folder = self.folder / job.name
+        if job.file:
+            job.place(self.folder).unlink(missing_ok=True)
         forget_stale(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         log = folder.with_suffix(".log")
         environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-        command = [sys.executable, "-m", *words, "--out", str(folder)]
+        command = [sys.executable, "-m", *words, *job.goal(self.folder)]
         with log.open("wb") as sink:
             process = subprocess.Popen(command, stdout=sink, stderr=sink, env=environment)
         self.processes.append(process)
@@ -77,12 +90,12 @@ class Runner:
             time.sleep(0.2)
             self.report(job.name, step_of(folder))
         # Status 1 is a run that stopped on a non-finite number: a result, which its claims then judge.
-        if process.returncode not in (0, 1) or not (folder / "summary.json").exists():
+        if process.returncode not in (0, 1) or not job.proof(self.folder).exists():
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             said = lines[-1] if lines else "nothing"
             raise Misuse(f"{' '.join(words)} ended with status {process.returncode} and said: {said}")
         self.report(job.name, job.steps or 1)
-        return read_json(folder / "summary.json")
+        return {"written": read_json(job.place(self.folder))} if job.file else read_json(job.proof(self.folder))
 
     def stop(self) -> None:
         """End what still runs; edit runs keep their resume state."""

@@ -113,6 +113,7 @@ def timed_rule(case: Case, rule: str, track: Track) -> dict[str, Any]:
         "ratio": textbook / fast,
         "max_rel_diff": max(apart),
         "anchor_overhead": anchor / fast,
+        "anchor_shares": [one / whole for one, whole in zip(times["anchor"][1:], times["fast"][1:], strict=True)],
         "solve_s": solve,
         "look_s": looks,
         "write_s": fast - solve - looks,

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 import paper_checks
-from paper_checks import UNMEASURED, Options, account, chosen, collect, examined, number, plain, run
+from figures.account import account
+from figures.findings import FINDINGS, number, summary
+from figures.places import Place, find_places
+from paper_checks import UNMEASURED, Options, chosen, collect, examined, plain, run
 from theory.catalogue import select
 from theory.claim import Claim, Evidence, Kind, Verdict, examine
 from theory.command import Misuse
@@ -26,7 +29,7 @@ def ids_in_code():
 
 
 def ids_in_account(text):
-    return set(re.findall(r"^\| ([A-Z]\d+b?(?:\.\w+)?) \|", text, flags=re.MULTILINE))
+    return set(re.findall(r'^\| <a id="([A-Z]\d+b?\.\w+)"></a>\1 \|', text, flags=re.MULTILINE))
 
 
 def ids_in_tests():
@@ -106,13 +109,61 @@ def test_a_report_is_written_beside(tmp_path, monkeypatch, capsys):
         run(Options(out=tmp_path / "out", report=tmp_path / "page" / "index.html"))
 
 
+MADE = {"python": "3.11", "torch": "2.13", "transformers": "5.24"}
+
+
 def test_the_account_is_written_from_rows():
-    rows = [examined(toy()), *UNMEASURED]
-    text = account(rows, "quick")
+    rows = [plain(row) for row in (examined(toy()), *UNMEASURED)]
+    text = account(rows, "quick", MADE, {"X.toy": Place("theory/x.py", ("tests/test_x.py",))})
     assert ids_in_account(text) == {row.id for row in UNMEASURED}
-    assert "| X.toy | a test | holds | 1 = 1 |" in text
-    assert "1 of 1 planted false twins" in text
-    assert "- **not measured here** (5): P8.large, P9.large, P12.tasks, P13.large, M2.gpu" in text
+    assert '<a id="X.toy"></a>X.toy | a test | holds | 1 = 1 |' in text
+    assert "[code](theory/x.py) [test](tests/test_x.py) |" in text
+    assert "- **6 claims**: 1 holds, 5 not measured here. 1 of 1 planted false twins" in text
+    assert "- **not measured here**: [P8.large](#P8.large), [P9.large](#P9.large), " in text
+    assert "| P8 | **not measured here**: [P8.large](#P8.large) |" in text
+
+
+def test_a_finding_is_said_only_of_claims_that_came_to_its_verdict():
+    finding = next(one for one in FINDINGS if "{" in one.says)
+    same = {"verdict": str(finding.verdict), "measured": 0.25, "interval": (0.1, 0.5)}
+    rows = [{"id": id} | same for id in finding.claims]
+    (line,) = summary(rows)
+    assert line.verdict == finding.verdict
+    assert "0.25 [0.1, 0.5]" in line.says
+    assert "{" not in line.says
+    rows[0] |= {"verdict": "undecided"}
+    other, left = summary(rows)
+    assert other.verdict == "not as summed up"
+    assert other.says.startswith(f"{rows[0]['id']} undecided; ")
+    assert left.claims == (rows[0]["id"],)
+    assert summary(rows[1:]) == []
+
+
+def test_findings_speak_of_claims_that_exist():
+    for finding in FINDINGS:
+        assert set(finding.claims) <= ids_in_code()
+        assert set(re.findall(r"\{([^}]*)\}", finding.says)) <= set(finding.claims)
+
+
+def test_the_account_is_ten_lines_and_its_links_lead_somewhere():
+    text = (ROOT / "paper_checks.md").read_text(encoding="utf-8")
+    first = text.split("\n- ")[1:]
+    assert len([line for line in first if line.startswith("**")]) == 10
+    assert "**not as summed up**" not in text
+    anchors = set(re.findall(r'<a id="([^"]+)">', text))
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+    links = set(re.findall(r"\]\(([^#)]+)\)", text))
+    assert all((ROOT / path).is_file() for path in links)
+    places = find_places(ROOT)
+    for id in ids_in_code():
+        assert places[id].code, id
+        assert f'"{id}"' in (ROOT / places[id].code).read_text(encoding="utf-8")
+        assert all(f'"{id}"' in (ROOT / path).read_text(encoding="utf-8") for path in places[id].tests)
+        assert f"[code]({places[id].code})" in text
+
+
+def test_a_folder_without_tests_has_no_places(tmp_path):
+    assert find_places(tmp_path) == {}
 
 
 def test_numbers_that_are_not_finite_stay_strict_json():
@@ -146,12 +197,16 @@ def test_write_needs_every_claim(tmp_path):
         (["--only", "T1.rome", "--out", "/dev/null/x"], 2, "choose a folder you can write to"),
     ],
 )
-def test_mistakes_end_with_status_2(words, status, says):
-    command = [sys.executable, "-m", "paper_checks", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == status
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+def test_mistakes_end_with_status_2(words, status, says, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["paper-checks", *words])
+    try:
+        ended = paper_checks.main()
+    except SystemExit as error:
+        ended = error.code
+    assert ended == status
+    told = capsys.readouterr().err
+    assert says in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.parametrize("module", ["theory", "sim", "real_models", "figures", "paper_checks"])

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from theory.claim import Claim, Compared, examine
+
+FAMILY = re.compile(r"\b(?:P\d+|T\d+b?)\b")
+
+
+def families(source: str) -> tuple[str, ...]:
+    """The parts of the paper and of the theory that a claim's source names.
+
+    >>> families("P7, T3b"), families("beyond the paper")
+    (('P7', 'T3b'), ())
+    """
+    return tuple(dict.fromkeys(FAMILY.findall(source)))
 
 
 @dataclass(frozen=True)

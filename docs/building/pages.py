@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # mkdocs and griffe load these files by their paths, not as a package
-
-from formulas import escaped  # noqa: E402
+sys.path.insert(0, str(HERE))  # griffe loads docstrings.py by its path, and that file reads its neighbour
 
 ROOT = HERE.parents[1]
 ROOMS = ("theory", "sim", "real_models", "figures")
@@ -135,10 +133,8 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Rewrite links, and keep the account's formulas from being read as Markdown."""
+    """Rewrite links; an API page has none, as mkdocstrings makes its own."""
     place = page.file.src_uri
     if place.startswith("api/"):
         return markdown
-    if place == BROUGHT["paper_checks.md"]:
-        markdown = "\n".join(map(escaped, markdown.split("\n")))
     return relinked(markdown, place, {file.src_uri for file in files})

@@ -63,7 +63,7 @@ def measured(
     verdict: Verdict = Verdict.CONDITIONAL,
 ) -> Claim[Any]:
     """A claim on the record: what is established holds for these models and settings."""
-    return Claim(f"M2.{id}", source, Kind.MEASURED, statement, check, subject, twin, twin_statement, verdict, command)
+    return Claim(id, source, Kind.MEASURED, statement, check, subject, twin, twin_statement, verdict, command)
 
 
 def of_norms(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ...]:
@@ -72,7 +72,7 @@ def of_norms(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], 
     low, high = PROPORTIONAL
     return (
         measured(
-            "correlation",
+            "M2.correlation",
             "P1",
             "along streams without NAS ‖W‖ and success (harmonic mean of the exact-match rates) have a strong negative "
             "rank correlation in both worlds; both follow the number of edits, too, so this shows no cause",
@@ -83,7 +83,7 @@ def of_norms(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], 
             command,
         ),
         measured(
-            "correlation_across",
+            "M2.correlation_across",
             "P1",
             "over fourteen editors, with NAS and without, the one whose ‖W‖ grew more has the lower success (exact "
             "match) at the stream's end: a strong negative rank correlation in both worlds, over editors",
@@ -94,7 +94,7 @@ def of_norms(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], 
             command,
         ),
         measured(
-            "exponential",
+            "M2.exponential",
             "P2, P3",
             f"without NAS some editor's ‖W‖ at least doubles after edit {AFTER} and is nearer to an exponential than "
             "to a parabola, a line or a square root in the number of edits, at a rate that lasts, in every seed, at a "
@@ -106,7 +106,7 @@ def of_norms(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], 
             command,
         ),
         measured(
-            "proportional_rome",
+            "M2.proportional_rome",
             "P5",
             f"under ROME (C = I) without NAS ‖v0‖ and ‖v*‖ are proportional to ‖W‖ after edit {AFTER}: elasticities of "
             f"{low:g} to {high:g} in both worlds and at a clamp of 4",
@@ -117,7 +117,7 @@ def of_norms(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], 
             command,
         ),
         measured(
-            "proportional_memit",
+            "M2.proportional_memit",
             "P5",
             f"under MEMIT, on which P5 was probed, ‖v0‖ and ‖v*‖ are proportional to ‖W‖ after edit {AFTER}: "
             f"elasticities of {low:g} to {high:g} in both worlds",
@@ -128,7 +128,7 @@ def of_norms(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], 
             command,
         ),
         measured(
-            "controls",
+            "M2.controls",
             "P6",
             "with increment-level controls (the solve's clamp alone, and with it RECT or ENCORE's penalty) ‖W‖ grows "
             "more in the stream's second half than with the same controls and NAS, on average over the three, in both "
@@ -140,7 +140,7 @@ def of_norms(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], 
             command,
         ),
         measured(
-            "bounded",
+            "M2.bounded",
             "P7, T5",
             "with NAS ‖W‖ grows no faster than a square root in the stream's second half, whichever the editor, in "
             "both worlds: by at most √2",
@@ -159,7 +159,7 @@ def of_scores(runs: Mapping[str, Comparison], command: str, speed: Path) -> tupl
     singles = [runs["single-256"], runs["single-384"]]
     return (
         measured(
-            "delay",
+            "M2.delay",
             "P8",
             f"NAS delays CP@60 more than {DELAYED:g} times for at least {EDITORS} of {len(PAIRS)} editors, by the "
             "rescaled score or by exact match, in one of the worlds",
@@ -170,7 +170,7 @@ def of_scores(runs: Mapping[str, Comparison], command: str, speed: Path) -> tupl
             command,
         ),
         measured(
-            "performance",
+            "M2.performance",
             "P9",
             f"mean performance (the mean over editors and along the stream) rises by at least {GAIN:g} % with NAS, by "
             "the rescaled score or by exact match, in one of the worlds",
@@ -181,7 +181,7 @@ def of_scores(runs: Mapping[str, Comparison], command: str, speed: Path) -> tupl
             command,
         ),
         measured(
-            "overhead",
+            "M2.overhead",
             "P10",
             f"NAS adds less than {NEGLIGIBLE:.0%} to an edit's time once its anchor is known (GPT-2-small's shape)",
             lambda factor: scores.overhead(speed, factor),
@@ -192,7 +192,7 @@ def of_scores(runs: Mapping[str, Comparison], command: str, speed: Path) -> tupl
             Verdict.HOLDS,
         ),
         measured(
-            "single_edits",
+            "M2.single_edits",
             "P11",
             f"of single edits as many take with NAS as without, to within {LOST:g} points either way (exact match, "
             "mean over the editors of which one in ten takes), on both worlds' unedited models",
@@ -203,7 +203,7 @@ def of_scores(runs: Mapping[str, Comparison], command: str, speed: Path) -> tupl
             command,
         ),
         measured(
-            "ability",
+            "M2.ability",
             "P12",
             "at the stream's end the next-token agreement with the unedited model on held-out text is higher with NAS, "
             "on average over the editors, in both worlds",
@@ -214,7 +214,7 @@ def of_scores(runs: Mapping[str, Comparison], command: str, speed: Path) -> tupl
             command,
         ),
         measured(
-            "pilots",
+            "M2.pilots",
             "P13",
             "100 pilots are enough: an anchor wrong by two of its standard errors moves MEMIT's and AlphaEdit's mean "
             f"scores by less than {LOST:g} points",
@@ -235,7 +235,7 @@ def beyond(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ..
     pairs = THREE[1:]
     return (
         measured(
-            "forecast",
+            "M2.forecast",
             "T6",
             "of the streams that were evaluated by then, the forecast after a fifth of the edits to collapse is right "
             f"(in sight, its interval meeting the measured CP@60) in at least {MET:.0%}, and says none in sight of at "
@@ -247,7 +247,7 @@ def beyond(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ..
             command,
         ),
         measured(
-            "forecast_early",
+            "M2.forecast_early",
             "T6",
             f"the chance of a collapse that the forecast tells after {EARLY} edits is better than the share of streams "
             "that collapse (Brier skill above 0)",
@@ -258,7 +258,7 @@ def beyond(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ..
             command,
         ),
         measured(
-            "threshold",
+            "M2.threshold",
             "T3b",
             f"the growth of AlphaEdit's norm falls to {KNEE:.0%} of its peak after a number of edits proportional to "
             f"rank(P): over widths of 128 to 384 (two shapes of model) the ratios agree within a factor of {ALIKE:g}; "
@@ -270,7 +270,7 @@ def beyond(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ..
             command,
         ),
         measured(
-            "other_layers",
+            "M2.other_layers",
             "P7",
             "with three edited layers, of which NAS anchors the last alone, the norms of the others grow less, too "
             "(ROME, MEMIT, AlphaEdit)",
@@ -281,7 +281,7 @@ def beyond(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ..
             command,
         ),
         measured(
-            "original",
+            "M2.original",
             "beyond the paper",
             "under AlphaEdit, values solved on the unedited weights (NSE's way), without any anchor, bring at least "
             "half of what NAS gains in exact match",
@@ -292,7 +292,7 @@ def beyond(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ..
             command,
         ),
         measured(
-            "one_sided",
+            "M2.one_sided",
             "beyond the paper",
             "an anchor that only shortens values does as well as the published one, which lengthens them, too: mean "
             f"scores at most {LOST:g} points lower (MEMIT, AlphaEdit; rescaled and exact)",
@@ -303,7 +303,7 @@ def beyond(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ..
             command,
         ),
         measured(
-            "drop",
+            "M2.drop",
             "beyond the paper",
             f"dropping AlphaEdit's edits longer than two anchors, as released, moves no mean score by {LOST:g} points "
             "(rescaled and exact)",
@@ -314,7 +314,7 @@ def beyond(runs: Mapping[str, Comparison], command: str) -> tuple[Claim[Any], ..
             command,
         ),
         measured(
-            "drift",
+            "M2.drift",
             "beyond the paper",
             "on a stream that takes one prompt template after another a single anchor, measured on all of them, still "
             "raises the mean exact score (MEMIT, AlphaEdit)",

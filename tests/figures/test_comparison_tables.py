@@ -116,6 +116,15 @@ def test_forecasts_are_parted_by_what_became_of_the_stream(tmp_path: Path, compa
     assert df["panel"].value_counts().to_dict() == {forecast.FELL: 4, forecast.LASTED: 4}
     assert len(df) == len(known)
     assert int(df["right"].sum()) == int(known["right"].sum()) == 6
+    # A stream whose evaluations are another's, under another editor's name, is no second stream.
+    checkpoints = pd.read_parquet(tmp_path / "world" / "checkpoints.parquet")
+    names = checkpoints["editor"].unique()
+    same = checkpoints[checkpoints["editor"] == names[0]].assign(editor=names[1])
+    kept = checkpoints[checkpoints["editor"] != names[1]]
+    pd.concat([kept, same]).to_parquet(tmp_path / "world" / "checkpoints.parquet")
+    again = forecast.table(find_runs(tmp_path))
+    assert len(again) == (known["editor"] != names[1]).sum()
+    assert names[1] not in set(again["editor"])
 
 
 def test_the_parts_of_an_edit_are_the_timings(tmp_path: Path, row_files: MakeRun) -> None:

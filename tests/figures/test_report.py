@@ -97,6 +97,17 @@ def test_the_page_is_whole_and_loads_nothing(written: str) -> None:
     assert "\\" not in page.text
 
 
+def test_the_summary_says_what_the_claims_come_to_and_where_they_stand(report_folder: Path, tmp_path: Path) -> None:
+    row = rows_of(report_folder)[0] | {"verdict": "false as stated"}
+    ids = ("T1.frobenius_counterexample", "T3.no_growth_unweighted")
+    page = report_of([row | {"id": id} for id in ids], tmp_path)
+    said = "keep the norm from growing"
+    assert said in read(page).text
+    assert "theory/writes/norms.py" in read(page).text
+    assert "is not known to be attained" in read(page).text
+    assert said not in report_of([row | {"id": ids[0]}], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("planted", "fault"),
     [

@@ -112,6 +112,8 @@ def test_known_runs_are_judged_rightly_and_twins_rejected(runs):
     assert all(outcome.twin_rejected for outcome in outcomes.values())
     assert all(outcome.evidence.established for outcome in outcomes.values())
     assert outcomes["M1.proportion"].verdict is Verdict.FALSE
+    # None of N writes beyond: an exact interval ends where a share p has (1 − p)^N = 2.5 %.
+    assert outcomes["M1.identity"].evidence.interval == pytest.approx((0, 1 - 0.025 ** (1 / (4 * EDITS))))
     assert outcomes["M1.growth"].evidence.measured == pytest.approx(0.005)
     assert outcomes["M1.forecast"].evidence.expected == pytest.approx(0.005, rel=0.1)
 
@@ -158,6 +160,18 @@ def test_a_job_runs_as_the_user_would_type_it(tmp_path):
     assert ("phase", 1) in seen
 
 
+def test_a_job_may_write_a_file_of_rows(tmp_path):
+    job = Job("rules", ("sim", "rules"), file=True)
+    assert job.command() == "python -m sim rules --json results/rules.json"
+    (tmp_path / "rules.json").write_text("[]")
+    runner = Runner(tmp_path, lambda name, step: None)
+    try:
+        written = runner.start(job).result()["written"]
+    finally:
+        runner.stop()
+    assert {"rome", "memit"} <= {row["name"] for row in written["rows"]}
+
+
 def test_a_job_that_fails_says_what_it_said(tmp_path):
     runner = Runner(tmp_path, lambda name, step: None)
     try:
@@ -179,7 +193,6 @@ def test_runs_of_other_code_are_forgotten_and_own_ones_kept(tmp_path):
 
 def test_a_jobs_command_leaves_the_layer_to_measurement():
     job = Job("rome", ("real_models", "edit", "--layers", "{layer}", "--rule", "rome"))
-    assert job.needs_layer
     assert job.command() == "python -m real_models edit --rule rome --out results/rome"
 
 

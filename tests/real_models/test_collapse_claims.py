@@ -34,7 +34,8 @@ INDIFFERENT = {"correlation", "correlation_across", "overhead", "single_edits", 
 def speed(tmp_path_factory):
     """A race in which NAS costs half a per cent."""
     path = tmp_path_factory.mktemp("speed") / "speed.json"
-    rows = [{"rule": rule, "anchor_overhead": 0.005, "fast_s": 2.0} for rule in ("memit", "alphaedit")]
+    times = {"anchor_shares": [0.004, 0.005, 0.006], "fast_s": 2.0, "edits": 3}
+    rows = [{"rule": rule} | times for rule in ("memit", "alphaedit")]
     write_json(path, {"rows": rows})
     return path
 
@@ -226,8 +227,12 @@ def test_a_rival_is_held_against_half_of_what_nas_gains(runs, opposite):
 
 def test_an_overhead_is_the_largest_of_the_rules(speed):
     found = scores.overhead(speed, 1.0)
-    assert (found.established, found.measured) == (True, 0.005)
-    assert not scores.overhead(speed, 2.1).established
+    assert found.established
+    assert found.measured == pytest.approx(0.005)
+    # Student's quantile for three edits is 4.303, the standard error 0.001/√3.
+    assert found.interval == pytest.approx((0.005 - 4.303e-3 / 3**0.5, 0.005 + 4.303e-3 / 3**0.5), rel=1e-3)
+    assert scores.overhead(speed, 1.5).undecided
+    assert not scores.overhead(speed, 4.0).established
 
 
 @pytest.mark.parametrize("knee", [60, 90])

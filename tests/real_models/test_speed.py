@@ -31,6 +31,7 @@ def test_both_paths_write_the_same():
     for row in rows:
         assert row["max_rel_diff"] < 1e-9
         assert row["textbook_s"] / row["fast_s"] == row["ratio"]
+        assert len(row["anchor_shares"]) == row["edits"] == 2
         assert set(row) >= {"anchor_overhead", "peak_mib", "solve_s", "look_s", "write_s"}
 
 

@@ -42,6 +42,11 @@ SURVIVORS = (
         "z3 decides the step under ‖Wk‖² ≥ 1 as under ‖Wk‖² ≥ 0; what it then proves is less",
     ),
     Survivor(
+        "theory.writes.norms:check_growth_condition: SHIFT_SQ >= 0 → SHIFT_SQ >= 1",
+        Why.HYPOTHESIS,
+        "z3 decides the step under ‖δ‖² ≥ 1 as under ‖δ‖² ≥ 0; what it then proves is less",
+    ),
+    Survivor(
         "theory.anchoring.layers_proofs:every_path: v - second * k2 → v - second / k2 (2)",
         Why.EQUIVALENT,
         "the toy's keys are 1 and −1, and each is its own inverse",
