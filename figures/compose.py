@@ -22,7 +22,9 @@ LETTER, HANDLE = 0.052, 8  # inches a letter of a legend, and what its handle ta
 FORMATS = ("pdf", "png", "svg")
 
 
-def compose(df: pd.DataFrame, draw: Draw, facets: Facets, height: float, *, shared: bool = True) -> Figure:
+def compose(
+    df: pd.DataFrame, draw: Draw, facets: Facets, height: float, *, shared: bool = True, wide: bool = False
+) -> Figure:
     """Draw a table panel by panel, with one legend below.
 
     Args:
@@ -32,14 +34,15 @@ def compose(df: pd.DataFrame, draw: Draw, facets: Facets, height: float, *, shar
             nothing is faceted. Panels of the first alone are wrapped.
         height: inches a row of panels.
         shared: whether panels that differ in the first thing alone have one vertical axis in common.
+        wide: whether those panels are not wrapped, each two columns wide.
 
     Returns:
         The figure: one journal column wide for a single panel, else two.
     """
     parts = _parts(df, facets)
-    across = df[facets[1]].nunique() if facets[1] else min(WRAP, len(parts))
+    across = df[facets[1]].nunique() if facets[1] else min(1 if wide else WRAP, len(parts))
     rows = -(-len(parts) // across)
-    figure = Figure(figsize=(SINGLE if across == 1 else DOUBLE, height * rows), layout="constrained")
+    figure = Figure(figsize=(DOUBLE if wide or across > 1 else SINGLE, height * rows), layout="constrained")
     grid = figure.subplots(rows, across, squeeze=False, sharey=shared and facets[1] is None)
     for ax in grid.flat[len(parts) :]:
         ax.remove()
@@ -139,7 +142,8 @@ def write_figure(
     about: dict[str, str],
     *,
     shared: bool = True,
+    wide: bool = False,
 ) -> list[Path]:
     """Compose and save in the project's style."""
     with styled():
-        return save(compose(df, draw, facets, height, shared=shared), stem, formats, about)
+        return save(compose(df, draw, facets, height, shared=shared, wide=wide), stem, formats, about)

@@ -66,8 +66,10 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
 def first_of_equals(run: Run) -> list[tuple[str, int]]:
     """The streams, by editor and seed, of which none before has the same evaluations: a variant may change nothing."""
     first: dict[tuple[float, ...], tuple[str, int]] = {}
-    for (editor, seed), own in run.checkpoints.groupby(["editor", "seed"], sort=False):
-        course = own.sort_values("step")[[SCORE, "weight_norm"]].fillna(-1.0).to_numpy().ravel()
+    table = run.checkpoints
+    for editor, seed in table[["editor", "seed"]].drop_duplicates().itertuples(index=False):
+        own = table[(table["editor"] == editor) & (table["seed"] == seed)].sort_values("step")
+        course = own[[SCORE, "weight_norm"]].fillna(-1.0).to_numpy().ravel()
         first.setdefault((seed, *course), (editor, seed))
     return list(first.values())
 

@@ -240,8 +240,8 @@ def draw_figure(name: str, runs: Sequence[Run], out: Path, formats: Sequence[str
         "Description": entry.shows,
         "Keywords": "; ".join(run.provenance for run in runs if run.name in used),
     }
-    shared = getattr(module, "SHARED", True)
-    return write_figure(df, module.draw, module.FACETS, module.ROW_HEIGHT, out / name, formats, about, shared=shared)
+    layout = {"shared": getattr(module, "SHARED", True), "wide": getattr(module, "WIDE", False)}
+    return write_figure(df, module.draw, module.FACETS, module.ROW_HEIGHT, out / name, formats, about, **layout)
 
 
 def draw_one(name: str, results: Path, out: Path, formats: Sequence[str] = FORMATS) -> list[Path]:

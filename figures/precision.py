@@ -13,7 +13,8 @@ from figures.style import BLACK, BLUE, headed, number_plainly
 
 FACETS = ("panel", None)
 SHARED = False
-ROW_HEIGHT = 2.0  # inches
+WIDE = True
+ROW_HEIGHT = 1.6  # inches
 PANELS = {
     "S4.changed_entries": "share of the stored entries that a write changes",
     "S4.storage_noise": "T1 on a stored weight, difference from the exact one",

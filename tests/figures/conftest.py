@@ -208,7 +208,13 @@ def row_files() -> MakeRun:
             {"id": f"S4.{name}", "source": source, "verdict": "holds", "compared": settings}
             for name, source in (("growth", "P2, T3"), ("mask", "T4"), ("field", "T3b"), ("none", "P7"))
         ]
-        claims.append({"id": "S4.storage_noise", "source": "T7", "verdict": "holds", "compared": settings[:1]})
+        said = "bfloat16, MEMIT (A = 256 I), 32 keys, m = 64, n = 512, c = 0.05"
+        spread = {"measured": 1e-8, "low": 9e-9, "high": 1.1e-8, "predicted": 1e-2}
+        noise = [settings[0] | {"setting": said}, settings[0] | {"setting": f"{said}, after growth"} | spread]
+        claims += [
+            {"id": f"S4.{name}", "source": "T7", "verdict": "holds", "compared": noise[:count]}
+            for name, count in (("storage_noise", 1), ("changed_entries", 2))
+        ]
         claims.append({"id": "T1.rome", "source": "T1", "verdict": "holds", "compared": []})
         mutants = [
             {"module": f"theory/{module}.py", "outcome": outcome, "killed_by": ""}

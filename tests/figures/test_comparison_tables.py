@@ -149,10 +149,14 @@ def test_simulations_are_in_units_of_theory(tmp_path: Path, row_files: MakeRun) 
     assert {run.kind: run.provenance for run in runs}["claims"].endswith("commit abc1234")
 
 
+COUNTED = {"storage_noise": 1, "changed_entries": 2}
+
+
 def test_precision_shows_the_claims_numbers(tmp_path: Path, row_files: MakeRun) -> None:
     row_files(tmp_path / "made")
-    (row,) = precision.table(find_runs(tmp_path)).to_dict("records")
-    assert (row["setting"], row["measured"], row["predicted"]) == ("n = 8", 2.1, 2.0)
+    df = precision.table(find_runs(tmp_path))
+    assert df["panel"].value_counts().to_dict() == {precision.PANELS[f"S4.{n}"]: k for n, k in COUNTED.items()}
+    assert tuple(df.iloc[0][["measured", "low", "high", "predicted"]]) == pytest.approx((2.1, 1.9, 2.5, 2.0))
 
 
 def test_rates_are_the_certified_ones_and_missing_where_nothing_grows(tmp_path: Path, row_files: MakeRun) -> None:

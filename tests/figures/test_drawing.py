@@ -80,8 +80,8 @@ def style() -> Iterator[None]:
 
 def figure_of(module: ModuleType, results: Path) -> tuple[pd.DataFrame, Figure]:
     df = module.table(find_runs(results))
-    shared = getattr(module, "SHARED", True)
-    return df, compose(df, module.draw, module.FACETS, module.ROW_HEIGHT, shared=shared)
+    layout = {"shared": getattr(module, "SHARED", True), "wide": getattr(module, "WIDE", False)}
+    return df, compose(df, module.draw, module.FACETS, module.ROW_HEIGHT, **layout)
 
 
 @pytest.mark.usefixtures("style")
