@@ -30,6 +30,8 @@ from figures.comparisons import label_of
 from figures.results import WITH, WITHOUT, find_runs
 from theory.command import Misuse
 
+COUNTED = {"storage_noise": 1, "changed_entries": 2}
+"""Claims on precision that `row_files` makes, with their settings."""
 MakeRun = Callable[..., Path]
 
 
@@ -142,14 +144,13 @@ def test_simulations_are_in_units_of_theory(tmp_path: Path, row_files: MakeRun) 
     runs = find_runs(tmp_path)
     df = confronted.table(runs)
     # T3, T3b, T4, T7; P7 alone has no topic
-    assert list(dict.fromkeys(df["claim"])) == ["S4.growth", "S4.field", "S4.mask", "S4.storage_noise"]
+    assert list(dict.fromkeys(df["claim"])) == [f"S4.{name}" for name in ("growth", "field", "mask", *COUNTED)]
+    # At most −3 is a bound from below of the size.
+    assert df[df["claim"] == "S4.mask"]["relation"].tolist() == ["=", ">="]
     assert df[df["claim"] == "S4.mask"][["ratio", "low", "high"]].to_numpy().ravel() == pytest.approx(
         [1.05, 0.95, 1.25, 0.9, 0.8, 1.1]
     )
     assert {run.kind: run.provenance for run in runs}["claims"].endswith("commit abc1234")
-
-
-COUNTED = {"storage_noise": 1, "changed_entries": 2}
 
 
 def test_precision_shows_the_claims_numbers(tmp_path: Path, row_files: MakeRun) -> None:
