@@ -26,16 +26,15 @@ def account(rows: Sequence[Mapping[str, Any]], level: str, made: Mapping[str, st
     """
     twins = [row["twin_rejected"] for row in rows if row["twin_rejected"] is not None]
     counted = ", ".join(
-        f"{count} {verdict}" for verdict in Verdict if (count := sum(row["verdict"] == verdict for row in rows))
+        f"{verdict} {count}" for verdict in Verdict if (count := sum(row["verdict"] == verdict for row in rows))
     )
     lines = [
         "# The account",
         "",
         "What holds, what is conditional, what is false as stated and what was not measured here, of arXiv 2602.02543",
-        "(P1 to P13) and of the theory behind it (T1 to T7).",
+        f"(P1 to P13) and of the theory behind it (T1 to T7). {len(rows)} claims: {counted}.",
+        f"{sum(twins)} of {len(twins)} planted false twins were rejected by the check that accepts the claim itself.",
         "",
-        f"- **{len(rows)} claims**: {counted}. {sum(twins)} of {len(twins)} planted false twins were rejected by the "
-        "check that accepts the claim itself.",
         *(summary_line(*line) for line in summary(rows)),
         "",
         f"Written by `paper-checks --level {level} --write` (Python {made['python']}, torch {made['torch']},",

@@ -118,7 +118,7 @@ def test_the_account_is_written_from_rows():
     assert ids_in_account(text) == {row.id for row in UNMEASURED}
     assert '<a id="X.toy"></a>X.toy | a test | holds | 1 = 1 |' in text
     assert "[code](theory/x.py) [test](tests/test_x.py) |" in text
-    assert "- **6 claims**: 1 holds, 5 not measured here. 1 of 1 planted false twins" in text
+    assert "6 claims: holds 1, not measured here 5.\n1 of 1 planted false twins were rejected" in text
     assert "- **not measured here**: [P8.large](#P8.large), [P9.large](#P9.large), " in text
     assert "| P8 | **not measured here**: [P8.large](#P8.large) |" in text
 
