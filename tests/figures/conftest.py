@@ -218,7 +218,7 @@ def row_files() -> MakeRun:
         claims.append({"id": "T1.rome", "source": "T1", "verdict": "holds", "compared": []})
         mutants = [
             {"module": f"theory/{module}.py", "outcome": outcome, "killed_by": ""}
-            for module, counts in (("a", (5, 1, 0)), ("b", (3, 0, 2)))
+            for module, counts in (("a", (5, 1, 0)), ("writes/b_proofs", (3, 0, 2)))
             for outcome, count in zip(("killed", "survived", "void"), counts, strict=True)
             for _ in range(count)
         ]

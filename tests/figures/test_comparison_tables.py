@@ -182,12 +182,12 @@ def test_the_law_of_a_memory_is_the_recursion_of_its_mean(
 
 def test_mutants_are_counted_by_module(tmp_path: Path, row_files: MakeRun) -> None:
     row_files(tmp_path / "made")
-    df = mutation.table(find_runs(tmp_path)).set_index(["module", "outcome"])["mutants"]
+    df = mutation.table(find_runs(tmp_path)).set_index(["panel", "module", "outcome"])["mutants"]
     assert df.to_dict() == {
-        ("theory/a.py", "killed"): 5,
-        ("theory/a.py", "survived"): 1,
-        ("theory/b.py", "killed"): 3,
-        ("theory/b.py", "void"): 2,
+        (mutation.FORMULAS, "a", "killed"): 5,
+        (mutation.FORMULAS, "a", "survived"): 1,
+        (mutation.PROOFS, "writes.b_proofs", "killed"): 3,
+        (mutation.PROOFS, "writes.b_proofs", "void"): 2,
     }
 
 
