@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
-from formulas import readable
 from griffe import Extension, Object
+
+sys.path.insert(0, str(Path(__file__).parent))  # griffe loads this file by its path, not as part of a package
+
+from formulas import readable
 
 
 class Readable(Extension):

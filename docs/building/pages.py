@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # griffe loads docstrings.py by its path, and that file reads its neighbour
-
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
 ROOMS = ("theory", "sim", "real_models", "figures")
 BROUGHT = {"README.md": "index.md", "paper_checks.md": "paper_checks.md", "CHANGELOG.md": "CHANGELOG.md"}
 """Files of the root, and the pages that they become."""
