@@ -72,5 +72,5 @@ def test_the_strict_build_passes(tmp_path):
     assert "WARNING" not in done.stderr
     page = (tmp_path / "site" / "api" / "theory" / "claim.html").read_text(encoding="utf-8")
     assert re.search(r"examine", page)
-    assert (tmp_path / "site" / "index.html").read_text(encoding="utf-8").count("T3.sample") > 0
+    assert (tmp_path / "site" / "index.html").read_text(encoding="utf-8").count("T3.at_least") > 0
     assert not list((tmp_path / "site").rglob("*.py"))
