@@ -77,7 +77,7 @@ def jobs(level: str) -> tuple[Any, ...]:
 
     quick = level == "quick"
     edits, short = (600, 60) if quick else (1000, 400)
-    every = ("--identity-every", "1", "--checkpoint-every", "100" if quick else "50")
+    every = ("--identity-every", "1", "--checkpoint-every", "100", "--eval-sample", "200" if quick else "300")
     edit = ("real_models", "edit", "--layers", "{layer}", *every, "--rule")
     anchor = ("--anchor", "--pilots", "50" if quick else "80")
     trials = ("--layer-trials", "8" if quick else "60", "--score-trials", "20" if quick else "60")

@@ -132,6 +132,7 @@ def test_known_runs_are_judged_rightly_and_twins_rejected(runs):
         ("rome", "M1.scaling_v0", lambda rows: rows.assign(v0_norm=rows["weight_norm"] ** 0.3)),
         ("rome", "M1.scaling_v0", lambda rows: rows.assign(v0_norm=np.exp(wander(1)))),
         ("memit", "M1.proportion", lambda rows: rows.assign(solved_norm=np.exp(wander(2)))),
+        ("memit", "M1.proportion", lambda rows: rows.assign(solved_norm=rows["weight_norm"] ** 0.9)),
         ("layers", "M1.single_edit", lambda rows: rows.assign(efficacy=[100.0] * 24 + [0.0] * 2)),
         ("layers", "M1.single_edit", lambda rows: rows.assign(efficacy=100.0).iloc[:15]),
     ],
