@@ -39,7 +39,7 @@ def account(rows: Sequence[Mapping[str, Any]], level: str, made: Mapping[str, st
         "",
         f"Written by `paper-checks --level {level} --write` (Python {made['python']}, torch {made['torch']},",
         f"transformers {made['transformers']}). Intervals are at 95 %; those of simulated claims are at 99.994 %, over",
-        "seeds. An M1 claim speaks of one small transformer, one stream and one seed; M2 claims speak of the record in",
+        "seeds. An M1 claim speaks of one small transformer, one stream and seed 0; M2 claims speak of the record in",
         "benchmarks/results/collapse: a trained transformer a comparison, intervals over three streams on it. In a",
         'proved claim a step marked "two routes" sets a float function beside the formula: it checks the code and',
         "carries no proof.",

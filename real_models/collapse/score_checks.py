@@ -198,10 +198,11 @@ def drifting(run: Comparison, pairs: Pairs) -> Evidence:
 
 def overhead(speed: Path, factor: float) -> Evidence:
     """What NAS adds to an edit's time once its anchor is known, as `python -m real_models bench` timed it."""
-    rows = read_json(speed)["rows"]
+    timed = read_json(speed)
+    rows, seed = timed["rows"], timed["config"]["seed"]
     return in_every(
         {row["rule"]: mean_of(factor * np.array(row["anchor_shares"])) for row in rows},
         f"below {NEGLIGIBLE:g} of an edit's time",
-        tuple(f"{row['rule']}: {row['edits']} edits of {row['fast_s']:.2f} s (median)" for row in rows),
+        tuple(f"{row['rule']}: {row['edits']} edits of {row['fast_s']:.2f} s (median), seed {seed}" for row in rows),
         high=NEGLIGIBLE,
     )

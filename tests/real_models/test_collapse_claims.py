@@ -36,7 +36,7 @@ def speed(tmp_path_factory):
     path = tmp_path_factory.mktemp("speed") / "speed.json"
     times = {"anchor_shares": [0.004, 0.005, 0.006], "fast_s": 2.0, "edits": 3}
     rows = [{"rule": rule} | times for rule in ("memit", "alphaedit")]
-    write_json(path, {"rows": rows})
+    write_json(path, {"rows": rows, "config": {"seed": 7}})
     return path
 
 
@@ -231,6 +231,7 @@ def test_an_overhead_is_the_largest_of_the_rules(speed):
     assert found.measured == pytest.approx(0.005)
     # Student's quantile for three edits is 4.303, the standard error 0.001/√3.
     assert found.interval == pytest.approx((0.005 - 4.303e-3 / 3**0.5, 0.005 + 4.303e-3 / 3**0.5), rel=1e-3)
+    assert found.steps[-1].endswith("seed 7")
     assert scores.overhead(speed, 1.5).undecided
     assert not scores.overhead(speed, 4.0).established
 
