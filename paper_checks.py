@@ -31,7 +31,7 @@ class Options:
     """Run every claim of the account, draw the figures and print the table."""
 
     level: Literal["quick", "full"] = "quick"
-    """quick: at most 8 minutes on 2 cores; full: longer streams and eight times the seeds."""
+    """quick: about 11 minutes on 2 cores; full: about 45, longer streams and eight times the seeds."""
     only: tuple[str, ...] = ()
     """Claims to run, by id ("T1.rome"), family ("T1") or letter ("T", all of theory); all without it."""
     out: Path = Path("results/paper-checks")
