@@ -30,7 +30,7 @@ FINDINGS = (
         Verdict.HOLDS,
         ("T1.identity", "T1.rome", "T1.memit", "T1.alphaedit", "T1.batch", "M1.identity"),
         "the norm identity behind P4, for every rule that is a partial write, in the metric of that write; on a "
-        "trained transformer's weights the share of writes that miss it by 1e-3 or more is {M1.identity}",
+        "trained transformer's weights the share of writes that miss it by 1e-4 or more is {M1.identity}",
     ),
     Finding(
         Verdict.HOLDS,
@@ -88,10 +88,11 @@ OPEN = (
     "T5.layers and T5.layers_counterexample speak of a sum of linear memories whose keys no write changes; in a "
     "transformer later keys move, and nothing is claimed there.",
     "T6 and S6: success and collapse points are mean-field approximations for linear memories; the tolerances of "
-    "S6.success, S6.memory, S6.collapse and S6.specificity and some of their settings were set after seeing these "
-    "seeds; taken at the mean norm, the share that keeps its answer is 12 % too high where it falls steeply.",
-    "M1.identity's tolerance was set after a longer stream had been seen: float32 weights miss T1 by up to 1.5e-4 of "
-    "its terms under MEMIT, which 1e-4 did not allow.",
+    "S6.success, S6.memory and S6.collapse and some of their settings were set after seeing these seeds.",
+    "Two claims hold at the quick level and are refuted at the full one. S6.specificity: with eight times the seeds "
+    "the share that keeps its answer, taken at the mean norm, is 12 % too high where it falls steeply; 10 % are "
+    "allowed. M1.identity: over 400 edits in place of 60, 4 writes of MEMIT miss T1 by up to 1.5e-4 of its terms in "
+    "float32; 1e-4 is allowed.",
     "T4: where RECT's and SPHERE's shares go along a stream, and EAC's scores, are left to simulation (python -m sim "
     "certify); PRUNE at every step has a bound whose tightness is not known.",
     "S6.prune speaks of linear memories with a codebook; on the paper's models PRUNE after every write is not "

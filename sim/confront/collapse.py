@@ -270,12 +270,12 @@ def specificity_claim(seeds: int) -> Claim[tuple[float, ...]]:
     return confront(
         "S6.specificity", "P12, T6",
         "Unedited prompts with a fixed background h = √40 beside Wk (‖W_0‖² = m): the share that keeps its answer "
-        "after t edits is that of T6.specificity at the mean norm, with NAS and without, within 20 %",
+        "after t edits is that of T6.specificity at the mean norm, with NAS and without, within 10 %",
         settings=[Setting(f"{codes}, t = {times}n, {'NAS' if anchored else 'no NAS'}", over_seeds(
             partial(measure, codes, anchored, times), seeds // 2))
             for codes, anchored, times in runs],
         predicted=[foretell(*run) for run in runs], twin=[foretell(*runs[0])] * len(runs),
-        twin_statement="it stays as after n edits", relation="~", error=0.2,
+        twin_statement="it stays as after n edits", relation="~", error=0.1,
     )  # fmt: skip
 
 

@@ -144,11 +144,11 @@ def children(pid: int) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are read from /proc")
 def test_sigkill_at_random_moments_changes_no_row_and_leaves_no_worker(tmp_path: Path) -> None:
-    text = SPEC.replace("seeds = 3", "seeds = 40").replace("edits = 30", "edits = 60")
+    text = SPEC.replace("seeds = 3", "seeds = 60").replace("edits = 30", "edits = 60")
     place, draw = written(tmp_path, text), random.Random(0)
     run_sweep(config(tmp_path), read_sweep(written(tmp_path, text)))
     line = [sys.executable, "-m", "sim", "sweep", str(place), "--out", str(tmp_path / "killed"), "--workers", "2"]
-    for kill in range(3):
+    for kill in range(5):
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline, done = time.monotonic() + 60, len(list((tmp_path / "killed").glob("trials/*.json")))
         while process.poll() is None and time.monotonic() < deadline:
