@@ -13,9 +13,12 @@ from real_models.finished import Run
 from real_models.forecast_claims import forecast_claim
 from theory.claim import Claim, Evidence, Kind, Verdict
 from theory.fits import COINTEGRATED, Line, Rate, fit_line, mean_rate
+from theory.precision.storage import noise_level
 
-IDENTITY_TOLERANCE = 1e-4
-"""Relative error of T1 that float32 weights may show; the change is compared with the size of its two terms."""
+ALARM = 0.01
+"""Probability with which rounding alone would refute T1 over all writes together."""
+BOUND_TOLERANCE = 1e-4
+"""Relative excess over T5's bound that float32 weights may show."""
 EFFICACY_FLOOR = 80.0
 """Percent of single edits that must succeed at the edited layer."""
 STRAIGHT = 0.9
@@ -61,14 +64,21 @@ def identity_claim(runs: Mapping[str, Run]) -> Claim[Callable[[pd.DataFrame], pd
     """T1 on the weights as the model stores them; the formula is fed by measured norms, not by the delta's factors."""
 
     def check(formula: Callable[[pd.DataFrame], pd.Series]) -> Evidence:
-        errors = {}
+        errors, lines = {}, []
         for name, run in runs.items():
             rows = run.rows
             # AlphaEdit's identity is stated with WPk, which only the write itself sees.
             foretold = rows["identity_predicted"] if name == "alphaedit" else formula(rows)
-            errors[name] = (rows["identity_measured"] - foretold).abs() / rows["identity_scale"]
+            error = rows["identity_measured"] - foretold
+            errors[name] = noises = (error / rows["identity_noise"]).abs()
+            lines.append(
+                f"{name}: {len(rows)} writes, root mean square {np.sqrt(np.mean(noises**2)):.3g} σ, largest "
+                f"{noises.max():.3g} σ; relative to the terms' size at most "
+                f"{(error.abs() / rows['identity_scale']).max():.1e}"
+            )
         every = pd.concat(errors.values())
-        beyond = int((~(every < IDENTITY_TOLERANCE)).sum())
+        level = noise_level(len(every), ALARM)
+        beyond = int((~(every < level)).sum())
         share = stats.binomtest(beyond, len(every)).proportion_ci(method="exact")
         return Evidence(
             beyond == 0,
@@ -76,8 +86,9 @@ def identity_claim(runs: Mapping[str, Run]) -> Claim[Callable[[pd.DataFrame], pd
             0.0,
             interval=(share.low, share.high),
             steps=(
-                f"{beyond} of {len(every)} writes miss it by {IDENTITY_TOLERANCE:g} or more (taken as independent)",
-                *(f"{name}: {len(error)} writes, largest error {error.max():.1e}" for name, error in errors.items()),
+                f"{beyond} of {len(every)} writes (taken as independent) miss it by {level:.2f} σ or more, which "
+                f"rounding alone does with probability {ALARM:g} at most",
+                *lines,
             ),
         )
 
@@ -86,7 +97,8 @@ def identity_claim(runs: Mapping[str, Run]) -> Claim[Callable[[pd.DataFrame], pd
         "P4, T1",
         Kind.MEASURED,
         "on the trained transformer T1's identity holds at every write of ROME (C = I, with and without NAS), MEMIT "
-        f"and AlphaEdit, float32 weights, relative error below {IDENTITY_TOLERANCE:g}",
+        "and AlphaEdit but for the rounding of the stored float32 weights: no write misses it by z = √(2 ln(2N/"
+        f"{ALARM:g})) of the standard deviation σ that T7.stored_change has for its weight (N writes)",
         check,
         lambda rows: master(rows, 1.0),
         lambda rows: master(rows, 0.0),
@@ -181,7 +193,7 @@ def bounded_claim(plain: Run, anchored: Run) -> Claim[Run]:
         used = float((rows["weight_norm_after"] ** 2 / bound).max())
         limit = FRACTION * late_rate(plain).low
         return Evidence(
-            used <= 1 + IDENTITY_TOLERANCE and rate.high < limit,
+            used <= 1 + BOUND_TOLERANCE and rate.high < limit,
             measured=rate.mean,
             expected=f"below {limit:.5f}",
             interval=(rate.low, rate.high),

@@ -36,7 +36,12 @@ def print_summary(summary: Mapping[str, Any], out: Path) -> None:
         table.add_row("fluency, bits", f"{first['fluency']:.2f}", f"{last['fluency']:.2f}")
     console.print(table)
     errors = rows["identity_error"].dropna()
-    held = f"largest relative error {errors.max():.2e}" if len(errors) else "not measured behind delta transforms"
+    held = "not measured behind delta transforms"
+    if len(errors):
+        held = f"largest relative error {errors.max():.2e}"
+    if "identity_noise" in rows and len(errors):  # runs of older versions lack it
+        noises = ((rows["identity_measured"] - rows["identity_predicted"]) / rows["identity_noise"]).abs()
+        held += f", largest error {noises.max():.2g} σ of the rounding of the stored weight"
     console.print(
         f"T1's identity at {len(errors)} of {len(rows)} writes: {held}; "
         f"layers {summary['layers']}, anchor {summary['anchor']}, dropped {summary['dropped']}, "

@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.func import grad
 
 from sim.editor import Edit, Editor, EditorState
 from sim.lowrank import apply_delta
+from sim.metric import Metric
 
 Row = dict[str, Any]
 
@@ -41,6 +43,7 @@ def write(
     norm = float(torch.linalg.norm(written))
     finite = bool(info.finite) and math.isfinite(norm)
     measured = float(metric.norm_sq(written) - before) if identity else math.nan
+    noise = storing_noise(metric, written, weight.dtype) if identity else math.nan
     predicted, scale = float(info.predicted), float(info.scale)
     row = info.row() | {
         "key_norm": mean_norm(edit.keys),
@@ -52,12 +55,38 @@ def write(
         "identity_measured": measured,
         "identity_predicted": predicted,
         "identity_scale": scale,
+        # The size of the difference that storing W + Δ in the model's dtype accounts for.
+        "identity_noise": noise,
         # The two terms of T1 may cancel, so an error is relative to their size, not to their sum.
         "identity_error": abs(measured - predicted) / scale if scale > 0 else abs(measured - predicted),
         "finite": finite,
     }
     del row["predicted"], row["scale"]
     return row, state, stored if finite else weight
+
+
+def storing_noise(metric: Metric, weight: Float[Tensor, "m n"], dtype: torch.dtype) -> float:
+    """The standard deviation of T1's two sides that rounding W' to a dtype accounts for: √Σ (2(WA)_ij)² g_ij²/12.
+
+    Args:
+        metric: of the write, with ‖W‖² = tr(W A Wᵀ).
+        weight: W' as stored, in float64.
+        dtype: in which it is stored; g are its gaps at the entries of W'.
+
+    Returns:
+        In the units of the metric's ‖W‖².
+
+    Source: T7.stored_change; theory.precision.storage has it for numpy.
+
+    >>> from sim.metric import Euclidean
+    >>> round(storing_noise(Euclidean(), torch.ones(1, 3).double(), torch.bfloat16) * 128, 9)
+    1.0
+    """
+    limits = torch.finfo(dtype)
+    gap = torch.ldexp(torch.full_like(weight, limits.eps), torch.frexp(weight).exponent - 1)
+    # Below the normal range, and at 0, a format has one gap.
+    gap = gap.masked_fill(weight == 0, 0).clamp(min=limits.eps * limits.smallest_normal)
+    return float(torch.linalg.vector_norm(grad(metric.norm_sq)(weight) * gap)) / math.sqrt(12)
 
 
 def mean_norm(vectors: Float[Tensor, "d u"]) -> float:

@@ -30,7 +30,7 @@ class Metric(Protocol):
         ...
 
     def norm_sq(self, weight: Float[Tensor, "m n"]) -> Float[Tensor, ""]:
-        """tr(W M⁻¹ Wᵀ) over M's range."""
+        """tr(W M⁻¹ Wᵀ) over M's range, from torch operations that can be differentiated."""
         ...
 
 

@@ -40,7 +40,7 @@ from theory.growth import (
     value_proofs,
 )
 from theory.precision import bound_proofs as error_proofs
-from theory.precision import format_proofs, random_proofs
+from theory.precision import format_proofs, random_proofs, storage_proofs
 from theory.writes import batches, entries, identities, instances, mismatch, norms
 
 MODULES = (
@@ -52,7 +52,7 @@ MODULES = (
     *(increment_proofs, stream_proofs, ridge_proofs, rect_proofs, filter_proofs, prune_proofs, state_proofs),
     *(norm_proofs, original_proofs, batch_proofs, variants_proofs, layers_proofs, excitation_proofs, adversary_proofs),
     *(statistics_proofs, point_proofs, interference_proofs, crowding_proofs, success_proofs),
-    *(format_proofs, random_proofs, error_proofs),
+    *(format_proofs, random_proofs, storage_proofs, error_proofs),
 )
 """The modules that hold claims, T1 to T7, in the order in which they are read."""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
+from torch.func import grad
 
 from sim.confrontation import Setting, confront
 from sim.editor import Solver, editor
@@ -19,7 +22,17 @@ from sim.rules.memit import memit
 from sim.rules.rome import rome
 from theory.claim import Claim
 from theory.precision.bounds import identity_error_bound
-from theory.precision.formats import BFLOAT16, FLOAT16, FLOAT32, changed_share, normal_tail, product_tail, storage_noise
+from theory.precision.formats import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    Format,
+    changed_share,
+    normal_tail,
+    product_tail,
+    storage_noise,
+)
+from theory.precision.storage import gaps, stored_noise
 
 APPROXIMATION = 0.03
 """The rule's entries are only nearly independent and normal; their share of changed entries misses by less (stated)."""
@@ -36,7 +49,7 @@ WRITES = 15
 
 def claims(seeds: int) -> tuple[Claim, ...]:
     """What storage and arithmetic in a format do to the rules' writes."""
-    return changed_entries(seeds), storage_noise_of_writes(seeds), identity_error(seeds)
+    return changed_entries(seeds), *stored_writes(seeds), identity_error(seeds)
 
 
 def write_once(
@@ -111,69 +124,95 @@ def changed_entries(seeds: int) -> Claim:
     )  # fmt: skip
 
 
-def square_error(
-    solver: Solver, matrix: Tensor, m: int, shift: float, stored: torch.dtype, *, batch: int = 1
-) -> Callable[[int], float]:
-    """Seed -> the mean over `DRAWS` writes of (change of the stored ‖W‖²_A − T1's right side)², solved in float64.
+class StoredCase(NamedTuple):
+    """A rule whose writes are stored in a format.
 
-    Args:
+    Attributes:
+        name: what sets it apart.
         solver: the rule.
         matrix: A (n, n), whose inverse is its metric.
         m: rows of W.
-        shift: ‖δ‖/‖Wk‖, large enough for every entry to move by many gaps.
         stored: dtype of the weight.
-        batch: u, requests of the write.
-
-    Returns:
-        The experiment.
+        target: its format.
+        batch: u, requests of a write.
+        shift: ‖δ‖/‖Wk‖, large enough for every entry to move by many gaps.
     """
-    n = matrix.shape[0]
-    rule, keys = editor(solver), gaussian_keys(torch.eye(n, dtype=torch.float64))
 
-    def run(seed: int) -> float:
-        generator = Generator().manual_seed(seed)
+    name: str
+    solver: Solver
+    matrix: Tensor
+    m: int
+    stored: torch.dtype
+    target: Format
+    batch: int = 1
+    shift: float = 0.5
+
+    def squares(self, seed: int) -> NDArray[np.float64]:
+        """The means over `DRAWS` writes of d² and of d²/σ², d the change of the stored ‖W‖²_A less T1's right side.
+
+        Args:
+            seed: of the writes, which are solved in float64.
+
+        Returns:
+            (2,) the means; σ is T7.stored_change's.
+        """
+        n, generator = self.matrix.shape[0], Generator().manual_seed(seed)
+        rule, keys = editor(self.solver), gaussian_keys(torch.eye(n, dtype=torch.float64))
         squares = []
         for _ in range(DRAWS):
-            weight = draw_weight(m, n, generator).to(stored)
+            weight = draw_weight(self.m, n, generator).to(self.stored)
             state, wide = rule.init(weight), weight.double()
-            edit = LinearMemory(wide, keys, orthogonal_shift(shift)).request(wide, batch, generator)
+            edit = LinearMemory(wide, keys, orthogonal_shift(self.shift)).request(wide, self.batch, generator)
             delta, _, info = rule.write(edit, state, weight)
             metric, after = rule.metric(state), apply_delta(weight, delta).double()
-            change = metric.norm_sq(after) - metric.norm_sq(wide)
-            squares.append(float(change - info.predicted) ** 2)
-        return float(np.mean(squares))
+            error = float(metric.norm_sq(after) - metric.norm_sq(wide) - info.predicted)
+            noise = stored_noise(grad(metric.norm_sq)(after).numpy(), gaps(after.numpy(), self.target))
+            squares.append((error**2, (error / noise) ** 2))
+        return np.mean(squares, axis=0)
 
-    return run
 
-
-def storage_noise_of_writes(seeds: int) -> Claim:
-    """T1's two sides differ on a stored weight by the rounding of W', and by no more."""
+def stored_writes(seeds: int) -> tuple[Claim, Claim]:
+    """T1's two sides differ on a stored weight by the rounding of W': on average, and write by write."""
     dense = dense_covariance(10, 30.0).double()
     eye = torch.eye(12, dtype=torch.float64)
     cases = (
-        ("bfloat16, ROME (C = I), m = 20, n = 12", rome(), eye, 20, 0.5, torch.bfloat16, BFLOAT16, 1),
-        ("float16, ROME, dense C, κ = 30, m = 16, n = 10", rome(dense), dense, 16, 0.5, torch.float16, FLOAT16, 1),
-        ("float32, ROME, dense C, κ = 30, m = 6, n = 10", rome(dense), dense, 6, 0.5, torch.float32, FLOAT32, 1),
-        ("bfloat16, MEMIT (λ = 40), 3 keys, m = 20, n = 12", memit(weighting=40.0), 40.0 * eye, 20, 0.5,
-         torch.bfloat16, BFLOAT16, 3),
+        StoredCase("bfloat16, ROME (C = I), m = 20, n = 12", rome(), eye, 20, torch.bfloat16, BFLOAT16),
+        StoredCase("float16, ROME, dense C, κ = 30, m = 16, n = 10", rome(dense), dense, 16, torch.float16, FLOAT16),
+        StoredCase("float32, ROME, dense C, κ = 30, m = 6, n = 10", rome(dense), dense, 6, torch.float32, FLOAT32),
+        StoredCase("bfloat16, MEMIT (λ = 40), 3 keys, m = 20, n = 12", memit(weighting=40.0), 40.0 * eye, 20,
+                   torch.bfloat16, BFLOAT16, 3),
     )  # fmt: skip
     predicted = []
-    for _, _, matrix, m, shift, _, target, batch in cases:
-        n = matrix.shape[0]
-        ridge = float(matrix[0, 0]) if batch > 1 else 0.0
-        grown = 1 + batch * shift**2 * n / (ridge + n) ** 2  # of the entries' variance, δ across Wk
-        diagonal = float(matrix.diagonal().square().sum())
-        sigma = math.sqrt(grown / n)
-        predicted.append(storage_noise(m, float(matrix.square().sum()), diagonal, sigma, target) ** 2)
+    for case in cases:
+        n = case.matrix.shape[0]
+        ridge = float(case.matrix[0, 0]) if case.batch > 1 else 0.0
+        grown = 1 + case.batch * case.shift**2 * n / (ridge + n) ** 2  # of the entries' variance, δ across Wk
+        trace_sq, diagonal = float(case.matrix.square().sum()), float(case.matrix.diagonal().square().sum())
+        predicted.append(storage_noise(case.m, trace_sq, diagonal, math.sqrt(grown / n), case.target) ** 2)
+    runs = [functools.cache(case.squares) for case in cases]
+
+    def mean_of(run: Callable[[int], NDArray[np.float64]], part: int) -> Callable[[int], float]:
+        return lambda seed: float(run(seed)[part])
+
+    def settings(part: int) -> list[Setting]:
+        return [
+            Setting(case.name, over_seeds(mean_of(run, part), seeds, 500 * i))
+            for i, (case, run) in enumerate(zip(cases, runs, strict=True))
+        ]
+
     return confront(
         "S4.storage_noise", "T7",
         "T1 on a stored weight (bfloat16, float16, float32; ROME with C = I and dense C, MEMIT with 3 keys; solved in "
         "float64): the mean square of change − foretold is T7.storage_noise's variance, within "
         f"{100 * NOISE_ERROR:.0f} %",
-        settings=[Setting(name, over_seeds(square_error(solver, matrix, m, shift, stored, batch=batch), seeds, 500 * i))
-                  for i, (name, solver, matrix, m, shift, stored, _, batch) in enumerate(cases)],
-        predicted=predicted, twin=[4 * number for number in predicted],
+        settings=settings(0), predicted=predicted, twin=[4 * number for number in predicted],
         twin_statement="the same with 2u, the machine epsilon, for u", relation="~", error=NOISE_ERROR,
+    ), confront(
+        "S4.stored_change", "T7",
+        "the same writes, each in units of the σ that T7.stored_change has for its own weight: the mean square of "
+        f"(change − foretold)/σ is 1, within {100 * NOISE_ERROR:.0f} %",
+        settings=settings(1), predicted=[1.0] * len(cases), twin=[4.0] * len(cases),
+        twin_statement="an error reaches a whole gap", relation="~", error=NOISE_ERROR,
     )  # fmt: skip
 
 

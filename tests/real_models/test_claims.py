@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,6 +46,7 @@ def rows_of(norms, follow, seed):
         "identity_measured": after**2 - before**2,
         "identity_predicted": after**2 - before**2,
         "identity_scale": readout**2 + value**2,
+        "identity_noise": 1e-7,
     }
     return pd.DataFrame(frame)
 
@@ -53,6 +56,11 @@ def soften(rows):
     change, residual = rows["identity_measured"], 0.5
     value = np.sqrt(rows["readout_norm"] ** 2 + 2 * change + residual**2 / 2)
     return rows.assign(eta=0.5, residual_norm=residual, value_norm=value, solved_norm=np.full(EDITS, 3.0))
+
+
+def off_once(rows, error):
+    """One write whose measured change is another."""
+    return rows.assign(identity_measured=rows["identity_measured"] + np.where(rows["step"] == 7, error, 0.0))
 
 
 def wander(seed):
@@ -123,6 +131,8 @@ def test_known_runs_are_judged_rightly_and_twins_rejected(runs):
     [
         ("rome", "M1.identity", lambda rows: rows.assign(identity_measured=rows["identity_measured"] + 0.01)),
         ("memit", "M1.identity", lambda rows: rows.assign(eta=0.6)),
+        ("alphaedit", "M1.identity", lambda rows: off_once(rows, 5.5e-7)),
+        ("rome", "M1.identity", lambda rows: off_once(rows, math.nan)),
         ("rome", "M1.growth", lambda rows: rows_of(5 + 0.05 * np.arange(EDITS + 1.0), True, 0)),
         ("rome-anchored", "M1.bounded", lambda rows: rows.assign(s=500.0)),
         ("rome-anchored", "M1.bounded", lambda rows: rows_of(5 * np.exp(0.004 * np.arange(EDITS + 1)), True, 0)),
@@ -142,6 +152,15 @@ def test_a_spoilt_run_is_not_accepted(runs, name, claim, spoil):
     fresh = {key: Run(run.folder, run.command) for key, run in runs.items()}
     (chosen,) = (one for one in claims(fresh) if one.id == claim)
     assert not examine(chosen).evidence.established
+
+
+def test_a_write_within_the_noise_of_its_stored_weight_keeps_t1(runs):
+    rows = off_once(runs["alphaedit"].rows, 4.5e-7)
+    rows.to_parquet(runs["alphaedit"].folder / "rows.parquet")
+    fresh = {key: Run(run.folder, run.command) for key, run in runs.items()}
+    found = examine(claims(fresh)[0])
+    assert found.evidence.established
+    assert "4.5 σ" in " ".join(found.evidence.steps)
 
 
 def phase(name):

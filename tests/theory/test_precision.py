@@ -41,7 +41,7 @@ TORCH = {"float64": torch.float64, "float32": torch.float32, "float16": torch.fl
 NARROW = [FLOAT32, FLOAT16, BFLOAT16]
 
 
-@pytest.mark.claim("S4.changed_entries", "S4.storage_noise", "S4.identity_error")
+@pytest.mark.claim("S4.changed_entries", "S4.storage_noise", "S4.stored_change", "S4.identity_error")
 @pytest.mark.parametrize("claim", confronted.claims(16), ids=lambda claim: claim.id)
 def test_the_rules_agree_with_the_predictions_and_not_with_the_twins(claim):
     outcome = examine(claim)
