@@ -29,8 +29,8 @@ CONDITIONAL = {
 COMPUTED = {
     "T2.batch_growth_computed", "T3.forecast", "T3.gaussian", "T3.numbers", "T3.soft_gain", "T3.value_fit",
     "T3b.closure", "T5.excitation_numbers", "T5.numbers", "T5.sensitivity", "T5.soft_numbers", "T5.spectrum", "T5.trim",
-    "T6.collapse_point", "T6.crossover", "T6.decoding", "T6.seeds", "T6.specificity", "T6.success",
-    "T7.changed_share", "T7.formats", "T7.identity_bound", "T7.storage_noise",
+    "T6.collapse_point", "T6.crossover", "T6.crowded_specificity", "T6.decoding", "T6.seeds", "T6.specificity",
+    "T6.success", "T7.changed_share", "T7.formats", "T7.identity_bound", "T7.storage_noise",
 }  # fmt: skip
 APPROXIMATE = {"T3b.mean_field", "T3b.limits", "T3b.fastest", "T3b.spectrum", "T3b.batch", "T3b.closure"}
 FAMILIES = ("T1", "T2", "T3", "T3b", "T4", "T5", "T6", "T7")

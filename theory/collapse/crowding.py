@@ -57,17 +57,20 @@ def axis_energy(background: Number, total: Number, squares: Number, m: Number, a
     return (background + m * total / axes) / whole, (m / whole) ** 2 * squares * (axes - 1) / axes**2
 
 
-def axis_law(background: float, shares: NDArray[np.float64], m: int, axes: int) -> NDArray[np.float64]:
-    """Equally likely noise energies of an axis, in units of their mean over m directions, for a random edit's read-out.
+def axis_law(
+    background: float, shares: NDArray[np.float64], m: int, axes: int, *, edited: bool = True
+) -> NDArray[np.float64]:
+    """Equally likely noise energies of an axis, in units of their mean over m directions, for a prompt's read-out.
 
     The part above W_0's share is taken for Gamma distributed with `axis_energy`'s mean and variance; every slice of
-    that law is replaced by its mean. An edit's own share is not noise: (t − 1)/t of the shares are.
+    that law is replaced by its mean. A random edit's own share is not noise: (t − 1)/t of the shares are.
 
     Args:
         background: s₀ > 0 or, where nothing is left of W_0, 0.
         shares: (t,) e_i.
         m: the value dimension.
         axes: B.
+        edited: whether the prompt is one of the edits' rather than another.
 
     Returns:
         (SLICES,) energies.
@@ -75,17 +78,17 @@ def axis_law(background: float, shares: NDArray[np.float64], m: int, axes: int) 
     >>> axis_law(1.0, np.array([1.0]), 4, 4)[[0, -1]].tolist()
     [1.0, 1.0]
     """
-    others = 1 - 1 / len(shares)
+    others = 1 - 1 / len(shares) if edited else 1.0
     total, squares = others * float(shares.sum()), others * float(np.square(shares).sum())
     if not total:
         return np.ones(SLICES)
     mean, variance = axis_energy(background, total, squares, m, axes)
-    still = background / (background + total)
     if not variance:
         return np.full(SLICES, mean)
-    shape = (mean - still) ** 2 / variance
+    still, rise = background / (background + total), m / axes * total / (background + total)
+    shape = rise**2 / variance
     edges = gammaincinv(shape, np.linspace(0, 1, SLICES + 1))
-    return np.asarray(still + (mean - still) * SLICES * np.diff(gammainc(shape + 1, edges)))
+    return np.asarray(still + rise * SLICES * np.diff(gammainc(shape + 1, edges)))
 
 
 def crowded_success(ratio: NDArray[np.float64], energies: NDArray[np.float64], axes: int) -> NDArray[np.float64]:

@@ -8,7 +8,8 @@ edits asked for (`crowding`): taken for isotropic, rates come out up to 24 % too
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,11 +110,76 @@ def memoryless_success(
     [0.8, 0.57]
     """
     check_run(checkpoints, shape, axes)
+    (m, n), rates = shape, []
+    for crowd in crowds(law, checkpoints, n, norm_sq):
+        rates.append(mean_success(crowd.answers, axis_law(crowd.background, crowd.shares, m, axes), m, axes))
+    return np.array(rates)
+
+
+def memoryless_specificity(
+    law: LawAt, checkpoints: Sequence[int], shape: tuple[int, int], axes: int, norm_sq: float, background: float
+) -> NDArray[np.float64]:
+    """`specificity` beside the crowded axes that hard memoryless writes (ROME with C = I) make.
+
+        P = E_V ∫_0^∞ φ((u − ρ)/√V)/√V · (E_V' [2Φ(u/√V') − 1])^(B−1) du,   ρ = h√m/√R_t
+
+    V has T6.crowding's mean and variance after t writes: the noise is louder on the axes that were asked for often and
+    late. Taken for as loud on every axis, the share comes out too high where the norm has grown.
+
+    Args:
+        law: of the values, at every norm.
+        checkpoints: numbers of edits, increasing.
+        shape: (m, n) of W.
+        axes: B ≤ m signed codewords.
+        norm_sq: ‖W_0‖²_F > 0, isotropic in distribution.
+        background: h > 0, in value units, on the axis of the prompt's answer.
+
+    Returns:
+        The share of unedited prompts that keep their answer, one a checkpoint.
+
+    Raises:
+        Misuse: a run that cannot be, a norm that is not positive or leaves the range of floats, or another background.
+
+    Source: T6.crowded_specificity, a mean-field approximation; S6.specificity reports its error.
+
+    >>> memoryless_specificity(without_anchor(0.75), [1, 64], (16, 32), 16, 16.0, 5.0).round(2).tolist()
+    [1.0, 0.86]
+    """
+    check_run(checkpoints, shape, axes)
+    if not 0 < background < math.inf:
+        raise Misuse(f"the background is {background}; it must be positive and finite")
+    (m, n), rates = shape, []
+    for crowd in crowds(law, checkpoints, n, norm_sq):
+        ratio = background * math.sqrt(m / crowd.answers.norm_sq)
+        energies = axis_law(crowd.background, crowd.shares, m, axes, edited=False)
+        rates.append(float(crowded_success(np.array([ratio]), energies, axes)[0]))
+    return np.array(rates)
+
+
+class Crowd(NamedTuple):
+    """The mean energies of a memory after some edits.
+
+    Attributes:
+        answers: of the weight and of every edit's answer.
+        background: W_0's share of the weight.
+        shares: (t,) the writes' shares.
+    """
+
+    answers: Answer
+    background: float
+    shares: NDArray[np.float64]
+
+
+def crowds(law: LawAt, checkpoints: Sequence[int], n: int, norm_sq: float) -> Iterator[Crowd]:
+    """The memory at every checkpoint of a stream of hard memoryless writes.
+
+    Raises:
+        Misuse: a norm that is not positive or leaves the range of floats.
+    """
     if not 0 < norm_sq < math.inf:
         raise Misuse(f"‖W_0‖² is {norm_sq}; it must be positive and finite")
-    m, n = shape
     weight, answers = float(norm_sq), Answer(float(norm_sq), np.zeros(0), np.zeros(0))
-    background, shares, rates = weight, np.zeros(0), {}
+    background, shares = weight, np.zeros(0)
     for t in range(1, max(checkpoints) + 1):
         now = law(weight)
         older, newest = later(now, answers, n), written(now, weight, n)
@@ -127,8 +193,7 @@ def memoryless_success(
             np.append(older.signal_sq, newest.signal_sq),
         )
         if t in checkpoints:
-            rates[t] = mean_success(answers, axis_law(background, shares, m, axes), m, axes)
-    return np.array([rates[t] for t in checkpoints])
+            yield Crowd(answers, background, shares)
 
 
 def accumulating_success(

@@ -16,9 +16,11 @@ from scipy import integrate, stats
 from theory.claim import Claim, Evidence, Kind
 from theory.collapse.crowding import SLICES, crowded_success
 from theory.collapse.points import Bracket, collapse_over_seeds, collapse_point, covered, median_rank
-from theory.collapse.retrieval import success_probability
+from theory.collapse.retrieval import specificity, success_probability
 from theory.collapse.success import (
     accumulating_success,
+    crowds,
+    memoryless_specificity,
     memoryless_success,
     predicted_collapse,
     undirected_anchor,
@@ -48,10 +50,10 @@ class Means:
     background: Any
 
 
-def by_loudest_rival(means: Means, m: int, axes: int) -> float:
-    """The mean over edits of ∫ h'(u) P(S + noise > u) du, h the law of the loudest rival beside crowded axes."""
+def by_loudest_rival(means: Means, m: int, axes: int, *, edited: bool = True) -> float:
+    """The mean over prompts of ∫ h'(u) P(S + noise > u) du, h the law of the loudest rival beside crowded axes."""
     shares, background = np.array(means.shares, dtype=float), float(means.background)
-    others = 1 - 1 / len(shares)
+    others = 1 - 1 / len(shares) if edited else 1
     total, squares = others * shares.sum(), others * np.sum(shares**2)
     whole = background + total
     spread = (m / whole) ** 2 * squares / axes * (1 - 1 / axes)
@@ -155,6 +157,28 @@ def check_success(curves: Curves) -> Evidence:
     return proof.evidence("curves by two routes")
 
 
+def check_crowded_specificity(kept: Callable[..., Any]) -> Evidence:
+    """The share of unedited prompts by the closed forms of the memory's means, decoded by the loudest rival."""
+    (m, n), edits, c, start, proof = (6, 8), 12, 0.75, 5.0, Proof()
+    proof.say("an unedited prompt's key is independent of W: E‖Wk‖² = R_t, and none of the writes' shares is its own")
+    with mpmath.workdps(DIGITS):
+        runs = (
+            ("without NAS", without_anchor(c), start * (1 + c**2 / mpmath.mpf(n)) ** edits,
+             plain_means(c, start, n, edits)),
+            ("NAS from below its plateau", with_anchor(c, 3.0, n), 12 + (1 - mpmath.mpf(1) / n) ** edits * (start - 12),
+             anchored_means(mpmath.mpf(c), mpmath.mpf(3), mpmath.mpf(start), n, edits)),
+        )  # fmt: skip
+    for name, law, grown, means in runs:
+        for height, axes in ((1.0, 5), (2.5, 2), (4.0, 6)):
+            found = float(kept(law, [3, edits], (m, n), axes, start, height)[-1])
+            prompt = Means([height**2], [float(grown)], means.shares, means.background)
+            expected = by_loudest_rival(prompt, m, axes, edited=False)
+            proof.agree(f"{name}, h = {height}, {axes} axes", found, expected, 1e-5)
+    still = float(kept(without_anchor(1e-9), [4], (m, n), m, start, 2.0)[0])
+    proof.agree("no shift: T6.specificity", still, float(specificity(2.0, start, (m, n), m)), 1e-5)
+    return proof.evidence("shares by two routes")
+
+
 def check_collapse_point(found: Callable[..., Bracket]) -> Evidence:
     """Every curve of 4 checkpoints over {NaN, just below 60, 60, 80}, against the definition by sets, at q = 60."""
     points, q, proof = (10, 20, 40, 80), 60, Proof()
@@ -222,6 +246,17 @@ def claims() -> tuple[Claim[Any], ...]:
             Curves(memoryless_success, lambda c, points, shape, axes, ridge:
                    accumulating_success(c, points, (shape[0], shape[1] + 1), axes, ridge)),
             "an accumulating memory of n + 1 dimensions",
+        ),
+        Claim(
+            "T6.crowded_specificity", "P12", Kind.COMPUTED,
+            "The predicted share of unedited prompts with a background h·x_0 that keep their answer after t hard "
+            "memoryless writes (mean field, as T6.success: ‖Wk‖² is R_t, the noise on an axis is Gaussian with a "
+            "Gamma distributed energy of T6.crowding's mean and variance) evaluates T3's and T5.fixed_point's R_t and "
+            "the writes' shares, to 1e-5; without writes it is T6.specificity.",
+            check_crowded_specificity, memoryless_specificity,
+            lambda law, points, shape, axes, norm_sq, height: specificity(
+                height, [crowd.answers.norm_sq for crowd in crowds(law, points, shape[1], norm_sq)], shape, axes),
+            "the noise is as loud on every axis",
         ),
         Claim(
             "T6.collapse_point", "P8", Kind.COMPUTED,

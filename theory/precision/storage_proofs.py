@@ -38,7 +38,7 @@ def check_stored_change(variance: Callable[[Any, Any], Any]) -> Evidence:
         "sinh x/x = Σ x^2k/(2k+1)! ≤ Σ x^2k/(6^k k!) = exp(x²/6): both coefficients are 1 at k = 0, and from k to"
     )
     proof.say("k + 1 the first is divided by (2k+2)(2k+3), the second by 6(k+1)")
-    proof.follows("(2k+2)(2k+3) ≥ 6(k+1)", [TERM >= 0], (2 * TERM + 2) * (2 * TERM + 3) >= 6 * (TERM + 1))
+    proof.follows("(2k+2)(2k+3) ≥ 6(k+1)", [], (2 * TERM + 2) * (2 * TERM + 3) >= 6 * (TERM + 1))
     proof.equal("x²/6 = λ²·variance/2", x**2 / 6, DRIVE**2 * variance(SLOPE, GAP) / 2)
     exponent = DRIVE**2 * SPREAD**2 / 2 - DRIVE * LEVEL * SPREAD
     best = sympy.solve(sympy.diff(exponent, DRIVE), DRIVE)[0]
