@@ -162,9 +162,11 @@ GALLERY = {
         (
             "S4.changed_entries",
             "S4.storage_noise",
+            "S4.stored_change",
             "S4.identity_error",
             "T7.changed_share",
             "T7.storage_noise",
+            "T7.stored_change",
             "T7.identity_error",
         ),
     ),

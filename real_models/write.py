@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.func import grad
 
 from sim.editor import Edit, Editor, EditorState
-from sim.lowrank import apply_delta
+from sim.lowrank import LowRank, apply_delta
 from sim.metric import Metric
 
 Row = dict[str, Any]
@@ -23,6 +23,8 @@ def write(
 ) -> tuple[Row, EditorState, Float[Tensor, "m n"]]:
     """Write one layer, and measure both sides of T1's identity.
 
+        ‖W'‖²_A − ‖W‖²_A = 2 tr(L (WPK)ᵀ) + tr(L H Lᵀ),   Δ = L (MK)ᵀ, A = M⁻¹, P the projector on M's range
+
     Args:
         rule: the layer's editor.
         edit: keys, read-outs and values, in float64.
@@ -31,7 +33,11 @@ def write(
         identity: measure T1's left-hand side, which costs as much as a dense product; else NaN.
 
     Returns:
-        The row, the next state, and W + Δ in the weight's dtype; the weight itself where a number was not finite.
+        The row, the next state, and W + Δ in the weight's dtype; the weight itself where a number was not finite. In
+        the row `identity_readout_norm` and `identity_value_norm` are the mean norms of WPK and of WPK + R, W's own
+        read-outs: those that the rule was given are the forward pass's, in the model's dtype.
+
+    Source: T1.identity, T1.batch.
     """
     exact = weight.double()
     metric = rule.metric(state)
@@ -44,7 +50,11 @@ def write(
     finite = bool(info.finite) and math.isfinite(norm)
     measured = float(metric.norm_sq(written) - before) if identity else math.nan
     noise = storing_noise(metric, written, weight.dtype) if identity else math.nan
+    # The model's forward pass has rounded the read-outs that the rule was given; T1 holds beside W's own.
+    own, given = (metric.seen(exact, edit.keys, readouts) for readouts in (exact @ edit.keys, edit.readouts))
     predicted, scale = float(info.predicted), float(info.scale)
+    if rule.form is not None and isinstance(delta, LowRank):
+        predicted += 2 * float((delta.left * (own - given)).sum())
     row = info.row() | {
         "key_norm": mean_norm(edit.keys),
         "residual_norm": mean_norm(edit.residuals),
@@ -55,6 +65,8 @@ def write(
         "identity_measured": measured,
         "identity_predicted": predicted,
         "identity_scale": scale,
+        "identity_readout_norm": mean_norm(own),
+        "identity_value_norm": mean_norm(own + edit.residuals),
         # The size of the difference that storing W + Δ in the model's dtype accounts for.
         "identity_noise": noise,
         # The two terms of T1 may cancel, so an error is relative to their size, not to their sum.
@@ -66,7 +78,9 @@ def write(
 
 
 def storing_noise(metric: Metric, weight: Float[Tensor, "m n"], dtype: torch.dtype) -> float:
-    """The standard deviation of T1's two sides that rounding W' to a dtype accounts for: √Σ (2(WA)_ij)² g_ij²/12.
+    """The standard deviation of T1's two sides that rounding W' to a dtype accounts for: √Σ (2(W'A)_ij)² g_ij²/12.
+
+    Large weights in half precision also have a mean, −Σ A_jj g_ij²/12, which this leaves out.
 
     Args:
         metric: of the write, with ‖W‖² = tr(W A Wᵀ).

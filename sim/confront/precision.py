@@ -135,7 +135,7 @@ class StoredCase(NamedTuple):
         stored: dtype of the weight.
         target: its format.
         batch: u, requests of a write.
-        shift: ‖δ‖/‖Wk‖, large enough for every entry to move by many gaps.
+        shift: ‖δ‖/‖Wk‖, large enough for most entries to move by more than a gap.
     """
 
     name: str

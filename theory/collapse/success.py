@@ -124,7 +124,8 @@ def memoryless_specificity(
         P = E_V ∫_0^∞ φ((u − ρ)/√V)/√V · (E_V' [2Φ(u/√V') − 1])^(B−1) du,   ρ = h√m/√R_t
 
     V has T6.crowding's mean and variance after t writes: the noise is louder on the axes that were asked for often and
-    late. Taken for as loud on every axis, the share comes out too high where the norm has grown.
+    late, and the loudest rival wins. R_t is a mean: where m c²/n is large ‖W_t‖² is mostly far below it, and the share
+    above this one (S6.specificity says where it was tried).
 
     Args:
         law: of the values, at every norm.

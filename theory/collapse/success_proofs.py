@@ -239,9 +239,10 @@ def claims() -> tuple[Claim[Any], ...]:
         Claim(
             "T6.success", "P8", Kind.COMPUTED,
             "The predicted success of all edits so far (mean field: signal and noise replaced by their mean energies, "
-            "noise on an axis by a Gaussian one whose energy is Gamma distributed with T6.crowding's mean and "
-            "variance) evaluates T6.aging without NAS, T6.forgetting for fixed values, T5.fixed_point's norm with "
-            "read-outs of one length for NAS, and T3b's g and q for accumulating rules, to 1e-5.",
+            "noise on an axis by a Gaussian one whose energy is W_0's share and 16 equally likely slice means of a "
+            "Gamma law, with T6.crowding's mean and variance) evaluates T6.aging without NAS, T6.forgetting for fixed "
+            "values, T5.fixed_point's norm with read-outs of one length for NAS, and T3b's g and q for accumulating "
+            "rules, to 1e-5.",
             check_success, Curves(memoryless_success, accumulating_success),
             Curves(memoryless_success, lambda c, points, shape, axes, ridge:
                    accumulating_success(c, points, (shape[0], shape[1] + 1), axes, ridge)),
@@ -250,9 +251,10 @@ def claims() -> tuple[Claim[Any], ...]:
         Claim(
             "T6.crowded_specificity", "P12", Kind.COMPUTED,
             "The predicted share of unedited prompts with a background h·x_0 that keep their answer after t hard "
-            "memoryless writes (mean field, as T6.success: ‖Wk‖² is R_t, the noise on an axis is Gaussian with a "
-            "Gamma distributed energy of T6.crowding's mean and variance) evaluates T3's and T5.fixed_point's R_t and "
-            "the writes' shares, to 1e-5; without writes it is T6.specificity.",
+            "memoryless writes (mean field, as T6.success: ‖Wk‖² is R_t, axes are independent, the noise on each is "
+            "Gaussian, its energy W_0's share and 16 equally likely slice means of a Gamma law, with T6.crowding's "
+            "mean and variance) evaluates T3's and T5.fixed_point's R_t and the writes' shares, to 1e-5; as the shift "
+            "goes to 0 it is T6.specificity.",
             check_crowded_specificity, memoryless_specificity,
             lambda law, points, shape, axes, norm_sq, height: specificity(
                 height, [crowd.answers.norm_sq for crowd in crowds(law, points, shape[1], norm_sq)], shape, axes),

@@ -20,7 +20,7 @@ def gaps(values: ArrayLike, target: Format) -> NDArray[np.float64]:
         target: the format.
 
     Returns:
-        The gaps, of the shape of `values`; rounding moves a number by half of one at most.
+        The gaps, of the shape of `values`; what rounds to a number lies within half of its gap.
 
     >>> from theory.precision.formats import BFLOAT16
     >>> (gaps([1.0, 1.99, 2.0], BFLOAT16) * 128).tolist()
@@ -32,10 +32,10 @@ def gaps(values: ArrayLike, target: Format) -> NDArray[np.float64]:
 
 
 def entry_variance(slope: Any, gap: Any) -> Any:
-    """The variance of a·e for an error e that is uniform on its cell ±g/2: a²g²/12.
+    """The variance of a·e for an error e that is uniform on ±g/2: a²g²/12.
 
     Args:
-        slope: a, the derivative of ‖W‖²_C by an entry, 2(WC)_ij.
+        slope: a, the derivative of ‖W‖²_C by an entry, 2(W'C)_ij.
         gap: g, of the format at that entry.
 
     Returns:
@@ -50,11 +50,11 @@ def entry_variance(slope: Any, gap: Any) -> Any:
 
 
 def stored_noise(slope: ArrayLike, gap: ArrayLike) -> float:
-    """The standard deviation that storing a given W adds to ‖W‖²_C: √Σ (2(WC)_ij)² g_ij²/12, C fixed.
+    """The standard deviation that ‖W'‖²_C has from the storing of W', to first order: √Σ (2(W'C)_ij)² g_ij²/12.
 
     Args:
-        slope: 2WC, of the shape of W.
-        gap: `gaps` of W.
+        slope: 2W'C, of the shape of the stored W'.
+        gap: `gaps` of W'.
 
     Returns:
         σ, in the units of ‖W‖²_C.
@@ -68,7 +68,7 @@ def stored_noise(slope: ArrayLike, gap: ArrayLike) -> float:
 
 
 def noise_level(writes: int, alarm: float) -> float:
-    """How many σ none of N stored writes exceeds, but with a probability of at most α: z = √(2 ln(2N/α)).
+    """How many σ one of N stored writes reaches with a probability of at most α: z = √(2 ln(2N/α)).
 
     Args:
         writes: N ≥ 1.
