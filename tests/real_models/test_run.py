@@ -110,25 +110,35 @@ def wait_for_step(out, step):
         time.sleep(0.005)
 
 
+LONG = ("--rule", "alphaedit", "--energy", "0.2", "--anchor", "--pilots", "5", "--checkpoint-every", "10")
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_gpt2, tmp_path_factory):
+    """The folder of a run that nothing stopped."""
+    out = tmp_path_factory.mktemp("uninterrupted") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(out.parent / "cache"))
+        assert start(tiny_gpt2, out, *LONG).wait() == 0, log_of(out)
+    return out
+
+
 @pytest.mark.parametrize("moment", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_run_resumes_to_the_rows_of_an_uninterrupted_one(tiny_gpt2, tmp_path, moment):
+def test_a_stopped_run_resumes_to_the_rows_of_an_uninterrupted_one(tiny_gpt2, whole, tmp_path, moment):
     """Killed at random moments, or stopped by Ctrl-C, AlphaEdit with an anchor ends with equal rows."""
-    rule = ("--rule", "alphaedit", "--energy", "0.2", "--anchor", "--pilots", "5", "--checkpoint-every", "10")
-    whole = start(tiny_gpt2, tmp_path / "whole", *rule)
-    assert whole.wait() == 0, log_of(tmp_path / "whole")
     for step, extra in ((0, 0.003), (8, 0.011), (16, 0.0)):
-        process = start(tiny_gpt2, tmp_path / "parts", *rule)
+        process = start(tiny_gpt2, tmp_path / "parts", *LONG)
         wait_for_step(tmp_path / "parts", step)
         time.sleep(extra)
         process.send_signal(moment)
         code = process.wait()
         assert code == (-9 if moment == signal.SIGKILL else 130), log_of(tmp_path / "parts")
         assert not (tmp_path / "parts" / "summary.json").exists()
-    last = start(tiny_gpt2, tmp_path / "parts", *rule)
+    last = start(tiny_gpt2, tmp_path / "parts", *LONG)
     assert last.wait() == 0, log_of(tmp_path / "parts")
-    for one, other in zip(rows_of(tmp_path / "whole"), rows_of(tmp_path / "parts"), strict=True):
+    for one, other in zip(rows_of(whole), rows_of(tmp_path / "parts"), strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
-    weights = [load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts")]
+    weights = [load_file(out / "weights.safetensors") for out in (whole, tmp_path / "parts")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
