@@ -83,7 +83,8 @@ def of_the_paper(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def table_line(row: Mapping[str, Any], place: Place) -> str:
     """A row of the account's table; only of a measurement are the notes and the command repeated here."""
     measured = row["kind"] == Kind.MEASURED
-    found = cell(numbers(row)) + "".join(f"; {cell(step)}" for step in row["steps"] if measured)
+    notes = row["steps"] if measured else farthest(row)
+    found = "; ".join(cell(note) for note in (numbers(row), *notes))
     twin = "" if row["twin_rejected"] is None else f"{'yes' if row['twin_rejected'] else 'NO'}: {cell(row['twin'])}"
     cells = [f'<a id="{row["id"]}"></a>{row["id"]}', row["source"], row["verdict"], cell(row["statement"]), found]
     cells += [cell(number(row["expected"])), twin]
@@ -92,6 +93,13 @@ def table_line(row: Mapping[str, Any], place: Place) -> str:
     where = [] if place.code is None else [f"[code]({place.code})"]
     cells.append(" ".join([*where, *(f"[test]({path})" for path in place.tests)]))
     return "| " + " | ".join(cells) + " |"
+
+
+def farthest(row: Mapping[str, Any]) -> list[str]:
+    """Which of a confrontation's settings the row's number is of: the one that theory meets worst."""
+    settings = row["compared"]
+    at = [one["setting"] for one in settings if one["measured"] == row["measured"]]
+    return [f"of {len(settings)} settings the farthest off, {at[0]}"] if at else []
 
 
 def link(id: str) -> str:

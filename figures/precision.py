@@ -18,7 +18,7 @@ ROW_HEIGHT = 1.6  # inches
 PANELS = {
     "S4.changed_entries": "share of the stored entries that a write changes",
     "S4.storage_noise": "T1 on a stored weight, difference from the exact one",
-    "S4.stored_change": "the same, in units of the rounding that each weight foretells",
+    "S4.stored_change": "the same, in units of the foretold rounding",
     "S4.identity_error": "T1's error over its worst-case bound",
 }
 COLUMNS = ["run", "panel", "setting", "measured", "low", "high", "predicted", "relation"]

@@ -101,7 +101,7 @@ def number_plainly(axis: Axis) -> None:
     """
     low, high = sorted(axis.get_view_interval())
     subs = (1, 2, 5) if high < 1000 * low else (1,)
-    wide = LogLocator(subs=subs, numticks=15)
+    wide = LogLocator(subs=subs, numticks=15 if len(subs) > 1 else 7)
     axis.set_major_locator(wide if high > 10 * low else MaxNLocator(5, steps=(1, 2, 5, 10)))
     axis.set_major_formatter(FormatStrFormatter("%g"))
     axis.set_minor_formatter(NullFormatter())
@@ -111,7 +111,9 @@ def headed(head: str, *lines: str) -> str:
     """A panel's title: a head, broken where it is too long for half a page, and lines below it."""
     # A line breaks after a comma only: "with NAS" and "clamp 0.75" stay whole.
     tied = ", ".join(part.replace(" ", NO_BREAK) for part in head.split(", "))
-    return "\n".join([*(line.replace(NO_BREAK, " ") for line in textwrap.wrap(tied, HEAD)), *lines])
+    return "\n".join(
+        [*(line.replace(NO_BREAK, " ") for line in textwrap.wrap(tied, HEAD, break_long_words=False)), *lines]
+    )
 
 
 def count_edits(ax: Axes) -> None:

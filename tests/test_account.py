@@ -123,6 +123,13 @@ def test_the_account_is_written_from_rows():
     assert "| P8 | **not measured here**: [P8.large](#P8.large) |" in text
 
 
+def test_a_simulated_claim_s_number_names_its_setting():
+    settings = [{"setting": "n = 4", "measured": 1.0}, {"setting": "n = 9", "measured": 0.5}]
+    row = plain(examined(toy())) | {"kind": "simulated", "measured": 0.5, "interval": (0.4, 0.6), "compared": settings}
+    text = account([row], "quick", MADE, {})
+    assert "| 0.5 \\[0.4, 0.6]; of 2 settings the farthest off, n = 9 |" in text
+
+
 def test_a_finding_is_said_only_of_claims_that_came_to_its_verdict():
     finding = next(one for one in FINDINGS if "{" in one.says)
     same = {"verdict": str(finding.verdict), "measured": 0.25, "interval": (0.1, 0.5)}
