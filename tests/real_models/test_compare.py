@@ -116,10 +116,18 @@ def start(tiny, out):
         return subprocess.Popen(command, stderr=log, stdout=log)
 
 
+@pytest.fixture(scope="module")
+def whole(tiny_gpt2, tmp_path_factory):
+    """The folder of a comparison that nothing stopped."""
+    out = tmp_path_factory.mktemp("uninterrupted") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(out.parent / "cache"))
+        assert start(tiny_gpt2, out).wait() == 0, out.with_suffix(".log").read_text()
+    return out
+
+
 @pytest.mark.parametrize("moment", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_comparison_resumes_to_the_rows_of_an_uninterrupted_one(tiny_gpt2, tmp_path, moment):
-    whole = start(tiny_gpt2, tmp_path / "whole")
-    assert whole.wait() == 0, (tmp_path / "whole.log").read_text()
+def test_a_stopped_comparison_resumes_to_the_rows_of_an_uninterrupted_one(tiny_gpt2, whole, tmp_path, moment):
     for at, extra in ((0, 0.02), (8, 0.05)):
         process = start(tiny_gpt2, tmp_path / "parts")
         record = tmp_path / "parts" / "resume.json"
@@ -130,7 +138,7 @@ def test_a_stopped_comparison_resumes_to_the_rows_of_an_uninterrupted_one(tiny_g
         assert process.wait() == (-9 if moment == signal.SIGKILL else 130)
         assert not (tmp_path / "parts" / "summary.json").exists()
     assert start(tiny_gpt2, tmp_path / "parts").wait() == 0, (tmp_path / "parts.log").read_text()
-    for one, other in zip(tables(tmp_path / "whole"), tables(tmp_path / "parts"), strict=True):
+    for one, other in zip(tables(whole), tables(tmp_path / "parts"), strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
