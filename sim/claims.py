@@ -41,8 +41,9 @@ LEVELS = {"quick": 16, "full": 128}
 """Repetitions of an experiment, by level; the typical paths and the plateau take twice as many."""
 
 
+@functools.cache
 def claims(level: Literal["quick", "full"] = "quick") -> tuple[Claim, ...]:
-    """The room's claims; nothing is simulated before a check runs, and then once for subject and twin.
+    """The room's claims, foretold once a process; nothing is simulated before a check runs, then once for both sides.
 
     Args:
         level: "quick" takes about a minute and a half on one core, "full" some eight times as long.

@@ -144,7 +144,7 @@ def memoryless_specificity(
     Source: T6.crowded_specificity, a mean-field approximation; S6.specificity reports its error.
 
     >>> memoryless_specificity(without_anchor(0.75), [1, 64], (16, 32), 16, 16.0, 5.0).round(2).tolist()
-    [1.0, 0.86]
+    [0.99, 0.75]
     """
     check_run(checkpoints, shape, axes)
     if not 0 < background < math.inf:
