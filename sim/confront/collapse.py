@@ -29,20 +29,19 @@ from sim.retrieval import (
 from sim.rules.alphaedit import alphaedit
 from sim.rules.rome import rome
 from sim.values.anchor_norm import anchor_norm
-from theory.anchoring.plateaus import plateau
 from theory.claim import Claim
 from theory.collapse.interference import Answer, forgetting, interference, later, written
 from theory.collapse.retrieval import specificity, success_probability
 from theory.collapse.success import (
     LawAt,
     accumulating_success,
+    crowds,
     memoryless_specificity,
     memoryless_success,
     predicted_collapse,
     with_anchor,
     without_anchor,
 )
-from theory.growth.isotropic import mean_growth
 
 MEAN_FIELD = 0.08
 """Success predicted from mean energies: read-outs' lengths fluctuate, so it is too high, by less than this (stated)."""
@@ -276,10 +275,8 @@ def specificity_claim(seeds: int) -> Claim[tuple[float, ...]]:
         return float(memoryless_specificity(law, points, shape, codes.m, float(codes.m), height)[0])
 
     def even(codes: Codes, anchored: bool, times: int, height_sq: float) -> float:
-        n, t, limit = codes.n, times * codes.n, plateau(codes.anchor, codes.n)
-        grown = codes.m * mean_growth(n, codes.c) ** t
-        norm_sq = limit + (1 - 1 / n) ** t * (codes.m - limit) if anchored else grown
-        return float(specificity(math.sqrt(height_sq), norm_sq, (codes.m, n), codes.m))
+        (crowd,) = crowds(value_law(codes, anchored), [times * codes.n], codes.n, float(codes.m))
+        return float(specificity(math.sqrt(height_sq), crowd.answers.norm_sq, (codes.m, codes.n), codes.m))
 
     return confront(
         "S6.specificity", "P12, T6",

@@ -174,8 +174,22 @@ class Crowd(NamedTuple):
 def crowds(law: LawAt, checkpoints: Sequence[int], n: int, norm_sq: float) -> Iterator[Crowd]:
     """The memory at every checkpoint of a stream of hard memoryless writes.
 
+    Args:
+        law: of the values, at every norm.
+        checkpoints: numbers of edits, increasing.
+        n: the key dimension.
+        norm_sq: ‖W_0‖²_F > 0, in weight units squared.
+
+    Yields:
+        The mean energies after each of those numbers of edits.
+
     Raises:
         Misuse: a norm that is not positive or leaves the range of floats.
+
+    Source: T6.aging, T6.crowding.
+
+    >>> [crowd.shares.size for crowd in crowds(without_anchor(0.75), [1, 4], 32, 16.0)]
+    [1, 4]
     """
     if not 0 < norm_sq < math.inf:
         raise Misuse(f"‖W_0‖² is {norm_sq}; it must be positive and finite")
