@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,23 @@ def page(browser: Any, written: Path) -> Any:
     look(browser)
     browser.get("about:blank")
     browser.get_log("browser")
-    browser.get(written.as_uri())
+    visit(browser, written.as_uri())
     return browser
+
+
+def visit(browser: Any, address: str) -> None:
+    """Open the address from an empty page and wait for all of it: chromedriver's `get` can come back in the middle."""
+    whole = "return location.protocol === 'file:' && document.readyState === 'complete'"
+    browser.get("about:blank")
+    browser.get(address)
+    until(browser, lambda: browser.execute_script(whole))
+
+
+def until(browser: Any, holds: Callable[[], bool]) -> None:
+    """Wait until it holds, and fail after a minute in which it did not."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 60, poll_frequency=0.05).until(lambda _: holds())
 
 
 def look(browser: Any, width: int = 1280, scheme: str = "light") -> None:
@@ -133,8 +148,7 @@ def test_search_and_an_address_with_filters(page: Any) -> None:
     assert visible(page) == set()
     assert page.find_element("id", "none").is_displayed()
     address = page.current_url.split("#")[0]
-    page.get("about:blank")
-    page.get(f"{address}#?verdict=false+as+stated")
+    visit(page, f"{address}#?verdict=false+as+stated")
     assert visible(page) == {"T5.short"}
     page.execute_script("location.hash = '#T1.rome'")
     page.execute_async_script("setTimeout(arguments[0], 50)")
@@ -237,7 +251,7 @@ def test_axe_finds_a_planted_fault(page: Any) -> None:
 def test_without_scripts_everything_can_be_read(page: Any) -> None:
     page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
-        page.get(page.current_url.split("#")[0])
+        visit(page, page.current_url.split("#")[0])
         assert not page.find_element("css selector", ".filters").is_displayed()
         page.find_element("css selector", "#T1\\.rome summary").click()
         assert page.find_element("css selector", "#T1\\.rome .steps").is_displayed()
