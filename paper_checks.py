@@ -6,7 +6,7 @@ in a process of its own, while proofs and simulations go on beside them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,18 +94,37 @@ def jobs(level: str) -> tuple[Any, ...]:
     )
 
 
-def collect(level: Literal["quick", "full"], out: Path) -> tuple[Claim[Any], ...]:
-    """The claims of theory, sim and real_models, in the order of the account; nothing is run."""
-    from real_models.claims import claims as of_models
-    from real_models.collapse.claims import collapse_claims
-    from real_models.collapse.record import recorded
-    from real_models.finished import Run
-    from sim.claims import claims as of_memories
-    from theory.catalogue import claims as of_theory
+def rooms(level: Literal["quick", "full"], out: Path) -> dict[str, Callable[[], Iterable[Claim[Any]]]]:
+    """What gives the claims of theory, sim and real_models, by the letter that the ids of each begin with."""
 
-    runs = {job.name: Run(out / "runs" / job.name, job.command()) for job in jobs(level) if job.judged}
-    of_streams = collapse_claims(recorded(RESULTS / "collapse"), COLLAPSE, RESULTS / "model_editing.json")
-    return (*of_theory(), *of_memories(level), *of_models(runs), *of_streams)
+    def of_theory() -> Iterable[Claim[Any]]:
+        from theory.catalogue import claims
+
+        return claims()
+
+    def of_memories() -> Iterable[Claim[Any]]:
+        from sim.claims import claims
+
+        return claims(level)
+
+    def of_models() -> Iterable[Claim[Any]]:
+        from real_models.claims import claims
+        from real_models.collapse.claims import collapse_claims
+        from real_models.collapse.record import recorded
+        from real_models.finished import Run
+
+        runs = {job.name: Run(out / "runs" / job.name, job.command()) for job in jobs(level) if job.judged}
+        of_streams = collapse_claims(recorded(RESULTS / "collapse"), COLLAPSE, RESULTS / "model_editing.json")
+        return (*claims(runs), *of_streams)
+
+    return {"T": of_theory, "S": of_memories, "M": of_models}
+
+
+def collect(level: Literal["quick", "full"], out: Path, only: Sequence[str] = ()) -> tuple[Claim[Any], ...]:
+    """The claims of the rooms that `only` may name, all without it, in the order of the account; nothing is run."""
+    given, letters = rooms(level, out), {name[:1] for name in only}
+    asked = letters if letters and letters <= given.keys() else given.keys()
+    return tuple(claim for letter, claims in given.items() if letter in asked for claim in claims())
 
 
 def chosen(claims: Sequence[Claim[Any]], only: Sequence[str]) -> list[Claim[Any]]:
@@ -185,7 +204,7 @@ def run(options: Options) -> int:
         raise Misuse("--write rewrites the whole account; leave --only out")
     if options.report:
         check_folder(options.report)
-    claims = chosen(collect(options.level, options.out), options.only)
+    claims = chosen(collect(options.level, options.out, options.only), options.only)
     options.out.mkdir(parents=True, exist_ok=True)
     rows = decide(claims, options.out, options.level)
     from figures.gallery import draw_all

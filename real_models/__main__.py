@@ -78,7 +78,8 @@ def layers(command: LayersCommand) -> int:
     """Measure and print every layer's single-edit efficacy and specificity."""
     from real_models.bench import set_up
     from real_models.layers import by_layer, measure_layers
-    from sim.results import claim_folder, finish, read_json
+    from sim.results import claim_folder, read_json
+    from sim.resume import finish
     from theory.progress import progress_bar
 
     quiet_transformers()
@@ -101,7 +102,8 @@ def keys(command: KeysCommand) -> int:
     """Read and write the keys of a stream."""
     from real_models.bench import set_up
     from real_models.keys import FILE, stream_keys, write_keys
-    from sim.results import claim_folder, finish, read_json
+    from sim.results import claim_folder, read_json
+    from sim.resume import finish
     from theory.progress import progress_bar
 
     config = command.read.run

@@ -23,7 +23,8 @@ from real_models.instant import instant
 from real_models.run import Progress, checkpoint, due, interruption, passed
 from real_models.sequence import Stream, edit_streams
 from real_models.write import Row
-from sim.results import claim_folder, finish, load_state, read_json, release_folder, save_state
+from sim.results import claim_folder, read_json, release_folder
+from sim.resume import finish, load_state, save_state
 from sim.state import flatten_state, restore_state
 from theory.command import Misuse
 

@@ -22,7 +22,8 @@ from real_models.fluency import fluency
 from real_models.layers import best_layer, by_layer, single_edits
 from real_models.sequence import Layered, edit_once
 from real_models.write import Row
-from sim.results import claim_folder, finish, load_state, read_json, release_folder, save_state
+from sim.results import claim_folder, read_json, release_folder
+from sim.resume import finish, load_state, save_state
 from sim.state import flatten_state, restore_state
 from theory.command import Misuse
 

@@ -62,7 +62,8 @@ def grow(command: GrowCommand) -> int:
 
     from sim.montecarlo import finite_paths, run_seeds
     from sim.quantities import measure_quantities, seed_table, step_table
-    from sim.results import claim_folder, finish, only_finite
+    from sim.results import claim_folder, only_finite
+    from sim.resume import finish
 
     config, begun = command.run, time.monotonic()
     check_device(config.device)
@@ -106,7 +107,8 @@ def phase(command: PhaseCommand) -> int:
     """Sweep the grid and write one row a cell."""
     check_phase(command.run)
     from sim.montecarlo import mean_factors, run_seeds, student_interval
-    from sim.results import claim_folder, finish
+    from sim.results import claim_folder
+    from sim.resume import finish
     from theory.growth.isotropic import mean_growth
 
     config, begun, grid = command.run, time.monotonic(), cells(command.run)
@@ -237,7 +239,8 @@ def scaling(command: ScalingCommand) -> int:
     """Time every setting, print the exponents and write the rows."""
     check_scaling(command.run)
     config = command.run
-    from sim.results import claim_folder, finish
+    from sim.results import claim_folder
+    from sim.resume import finish
     from sim.scaling import exponents, settings, time_setting
 
     check_device(config.device)

@@ -67,7 +67,8 @@ def certify(command: CertifyCommand) -> int:
     from sim.certificate import check_laws
     from sim.compose import by_words, origin
     from sim.laws import LAWS, TRAITS, tried
-    from sim.results import claim_folder, finish, provenance
+    from sim.results import claim_folder, provenance
+    from sim.resume import finish
     from sim.settings import BASE, SETTINGS
     from theory.files import check_place, write_json, write_text
     from theory.progress import counter

@@ -17,7 +17,8 @@ from sim.blocked import BlockedStream, run_blocks
 from sim.config import StreamConfig
 from sim.moments import Moments, merge_columns
 from sim.montecarlo import make_editor, make_memory
-from sim.results import claim_folder, finish, load_state, read_json, save_state
+from sim.results import claim_folder, read_json
+from sim.resume import finish, load_state, save_state
 from theory.files import write_atomically
 
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from typing import TypeVar
-
-import torch
 
 from sim.config import GrowConfig
 from sim.trials import Result, run_trial
 from theory.command import Misuse
 
 RESTARTS = 3
+ENGINE = ["sim.certificate", "sim.montecarlo"]
+"""What a worker needs, and what takes long to load: torch and all that writes."""
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -66,6 +69,15 @@ def run_locally(trials: Sequence[GrowConfig], workers: int) -> Iterator[tuple[Gr
                 ) from error
 
 
+def processes() -> BaseContext:
+    """How workers come to be: on Linux forked from one process that has loaded the engine, elsewhere each loads it."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(ENGINE)
+    return context
+
+
 def follow_parent() -> None:
     """In a worker: leave Ctrl-C to the parent, which hands out no more, and do not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -94,7 +106,7 @@ def over_processes(function: Callable[[Item], Answer], items: Sequence[Item], wo
         Misuse: a process died.
     """
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=begin_alone) as pool:
+    with ProcessPoolExecutor(workers, processes(), initializer=begin_alone) as pool:
         try:
             for running in [pool.submit(function, item) for item in items]:
                 yield running.result()
@@ -109,6 +121,8 @@ def over_processes(function: Callable[[Item], Answer], items: Sequence[Item], wo
 
 def begin_alone() -> None:
     """In a worker: one thread, and no life beyond the parent's."""
+    import torch
+
     torch.set_num_threads(1)
     follow_parent()
 
@@ -117,10 +131,13 @@ def begin_alone() -> None:
 def one_thread() -> Iterator[None]:
     """Run on one thread, as small matrices are fastest; the caller's number comes back.
 
+    >>> import torch
     >>> with one_thread():
     ...     torch.get_num_threads()
     1
     """
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -132,7 +149,7 @@ def one_thread() -> Iterator[None]:
 def _one_pool(trials: list[GrowConfig], workers: int) -> Iterator[tuple[GrowConfig, Result | str]]:
     """Run trials in one pool, with no more handed out than keep its workers busy."""
     waiting = iter(trials)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=follow_parent) as pool:
+    with ProcessPoolExecutor(workers, processes(), initializer=follow_parent) as pool:
         running: dict[Future, GrowConfig] = {}
         try:
             while True:

@@ -1,8 +1,4 @@
-"""A run's folder: written atomically, resumed exactly, never pickled.
-
-A folder holds `config.json`, `rows.parquet` (one row an edit), `checkpoints.parquet` (one row a checkpoint),
-`summary.json`, and, while the run is unfinished, a resume state: safetensors named by `resume.json` with checksums.
-"""
+"""A run's folder: whose it is, its tables, and what its results came from; reading one loads no torch."""
 
 from __future__ import annotations
 
@@ -19,27 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from theory.command import Misuse
 from theory.files import write_atomically, write_json
-
-SCHEMA = 1
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows as a parquet table, atomically."""
     frame = pd.DataFrame(list(rows))
     write_atomically(path, lambda place: frame.to_parquet(place, index=False))
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, atomically."""
-    contiguous = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    write_atomically(path, lambda place: save_file(contiguous, place))
 
 
 def sha256(path: Path) -> str:
@@ -102,93 +86,6 @@ def plain(config: object) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(config), default=str))
 
 
-def save_state(
-    folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], rows: Mapping[str, Sequence]
-) -> None:
-    """Save what a resume needs, switching from the old state to the new one in a single rename.
-
-    Args:
-        folder: the run's folder.
-        tensors: the weights and the editor's state, by name.
-        facts: JSON values (the step reached, counts).
-        rows: table name ("rows", "checkpoints") -> the rows so far.
-    """
-    previous = _resume_files(folder)
-    step = facts["step"]
-    names = {"state": f"state-{step}.safetensors", **{name: f"{name}-{step}.parquet" for name in rows}}
-    write_tensors(folder / names["state"], tensors)
-    for name, table in rows.items():
-        write_table(folder / names[name], table)
-    record = {
-        "schema": SCHEMA,
-        "code": code_digest(),
-        "facts": dict(facts),
-        "files": {name: {"file": file, "sha256": sha256(folder / file)} for name, file in names.items()},
-    }
-    write_json(folder / "resume.json", record)
-    for stale in previous - set(names.values()):
-        (folder / stale).unlink(missing_ok=True)
-
-
-def _resume_files(folder: Path) -> set[str]:
-    return {path.name for pattern in ("state-*", "rows-*", "checkpoints-*") for path in folder.glob(pattern)}
-
-
-def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, list[dict]]] | None:
-    """Load what `save_state` saved, or None where nothing was saved yet.
-
-    Raises:
-        Misuse: a file is missing, truncated, altered, or leads out of the folder.
-    """
-    path = folder / "resume.json"
-    if not path.exists():
-        return None
-    record = read_json(path)
-    if not isinstance(record, dict) or not {"schema", "facts", "files"} <= record.keys():
-        raise Misuse(f"{path} is not a resume record; delete the folder and run again")
-    if record["schema"] != SCHEMA:
-        raise Misuse(f"{path} has schema {record['schema']}, not {SCHEMA}; start the run in a new folder")
-    if record.get("code") != code_digest():
-        raise Misuse(f"{folder} was begun by another version of the code, whose rows differ; start in a new folder")
-    tables: dict[str, list[dict]] = {}
-    tensors: dict[str, Tensor] = {}
-    for name, entry in record["files"].items():
-        file = folder / entry["file"]
-        if Path(entry["file"]).name != entry["file"]:
-            raise Misuse(f"{path} names {entry['file']!r}, which lies outside the run's folder; delete the folder")
-        if not file.exists() or sha256(file) != entry["sha256"]:
-            raise Misuse(f"{file} is missing, truncated or altered; delete the folder and run again")
-        try:
-            if name == "state":
-                tensors = load_file(file)
-            else:
-                tables[name] = pd.read_parquet(file).to_dict("records")
-        except SafetensorError as error:
-            raise Misuse(f"{file} is not a safetensors file ({error}); delete the folder and run again") from error
-    return tensors, record["facts"], tables
-
-
-def finish(
-    folder: Path,
-    summary: Mapping[str, Any],
-    rows: Mapping[str, Sequence[Mapping[str, object]]],
-    tensors: Mapping[str, Tensor] | None = None,
-) -> None:
-    """Write a run's final tables, weights and summary, then drop its resume state.
-
-    The summary comes last, so a folder that has one is whole.
-    """
-    if tensors:
-        write_tensors(folder / "weights.safetensors", tensors)
-    for name, table in rows.items():
-        write_table(folder / f"{name}.parquet", table)
-    write_json(folder / "summary.json", {"schema": SCHEMA, **summary, "provenance": provenance()})
-    stale = _resume_files(folder)
-    (folder / "resume.json").unlink(missing_ok=True)
-    for name in stale:
-        (folder / name).unlink(missing_ok=True)
-
-
 def only_finite(value: object) -> object:
     """The value, or None for a number that JSON has no name for."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -196,6 +93,8 @@ def only_finite(value: object) -> object:
 
 def provenance() -> dict[str, str]:
     """The versions and the commit that a result came from."""
+    import torch
+
     packages = ("norm-anchor-lab", "torch", "transformers", "numpy")
     return {
         "commit": commit(),

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sim.config import GrowConfig
-from sim.montecarlo import exponents, mean_factors, run_seed, worst_error
 from sim.results import code_digest, only_finite, plain, read_json
 from theory.command import Misuse
 from theory.files import write_json
@@ -30,6 +29,8 @@ def run_trial(config: GrowConfig) -> Result:
         although asked for. A number that is not finite is None.
     """
     import torch
+
+    from sim.montecarlo import exponents, mean_factors, run_seed, worst_error
 
     torch.set_num_threads(1)
     path = run_seed(config, 0)

@@ -2,13 +2,19 @@
 
 One thread a process: tests work on small matrices, which a second thread only slows down, and `pytest -n` has a process
 for every core. Files with slow tests go first, so that no process is left alone with one. Slow tests write thousands of
-times; they run without the checks of shapes and types at every call, which all other tests make.
+times; they run without the checks of shapes and types at every call, which all other tests make. Commands that are
+killed and begun again come from a process that has loaded torch (`begin`).
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Generator
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any
 
 import jaxtyping
 import pytest
@@ -44,3 +50,44 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
+
+
+class Begun:
+    """A command in a process of its own.
+
+    Args:
+        ask: hands a job to the server and returns its answer.
+        job: room, words, log and environment.
+    """
+
+    def __init__(self, ask: Callable[[dict[str, Any]], int], job: dict[str, Any]) -> None:
+        self.ask, self.pid = ask, ask(job)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """Its exit status, minus the signal that ended it."""
+        return self.ask({"wait": self.pid})
+
+
+@pytest.fixture(scope="session")
+def begin() -> Generator[Callable[[str, Sequence[str], Path], Begun], None, None]:
+    """Begin what `python -m ROOM WORDS` does, with its output in a file."""
+    script = Path(__file__).parent / "processes" / "server.py"
+    line = [sys.executable, str(script)]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        asked, answers = server.stdin, server.stdout
+        assert asked is not None
+        assert answers is not None
+
+        def ask(job: dict[str, Any]) -> int:
+            print(json.dumps(job), file=asked, flush=True)
+            return int(answers.readline())
+
+        def begin_one(room: str, words: Sequence[str], log: Path) -> Begun:
+            job = {"room": room, "words": list(words), "log": str(log), "environment": dict(os.environ)}
+            return Begun(ask, job)
+
+        yield begin_one

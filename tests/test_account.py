@@ -67,7 +67,7 @@ def toy(accepts_twin=False):
 def test_an_accepted_twin_fails_the_run_and_a_false_claim_does_not(tmp_path, monkeypatch):
     options = Options(only=("X",), out=tmp_path)
     for claim, status in ((toy(), 0), (toy(accepts_twin=True), 1), (replace(toy(), subject=3), 0)):
-        monkeypatch.setattr(paper_checks, "collect", lambda level, out, claim=claim: (claim,))
+        monkeypatch.setattr(paper_checks, "collect", lambda level, out, only, claim=claim: (claim,))
         assert run(options) == status
     (row,) = json.loads((tmp_path / "claims.json").read_text())
     assert row["verdict"] == "false as stated"
@@ -96,7 +96,7 @@ def test_claims_json_has_the_promised_fields(tmp_path, capsys):
 
 
 def test_a_report_is_written_beside(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(paper_checks, "collect", lambda level, out: (toy(), *select(["T1.rome"])))
+    monkeypatch.setattr(paper_checks, "collect", lambda level, out, only: (toy(), *select(["T1.rome"])))
     (tmp_path / "record").mkdir()
     monkeypatch.setattr(paper_checks, "RESULTS", tmp_path / "record")
     assert run(Options(out=tmp_path / "out", report=tmp_path / "page")) == 0
@@ -188,6 +188,18 @@ def test_only_takes_families_and_ids_and_names_the_known_ones():
     assert len(chosen(claims, ("T",))) >= 30
     with pytest.raises(Misuse, match=r"--only T9 names no claim; use a family \(T1, "):
         chosen(claims, ("T9",))
+
+
+def test_only_asks_the_rooms_that_it_names():
+    """And an id begins with its room's letter: the three rooms together are all of it."""
+    parts = [[claim.id for claim in collect("quick", Path("nowhere"), (letter,))] for letter in "TSM"]
+    assert {id[0] for part in parts for id in part} == set("TSM")
+    for other in ((), ("T1", "S", "M1.identity"), ("T1", "Q")):
+        assert [claim.id for claim in collect("quick", Path("nowhere"), other)] == [id for part in parts for id in part]
+    code = "import sys, pathlib, paper_checks as p; p.collect('quick', pathlib.Path('x'), ('T5', 'T1.rome'))\n"
+    code += "print('transformers' in sys.modules, 'sim.claims' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["False", "False"]
 
 
 def test_write_needs_every_claim(tmp_path):

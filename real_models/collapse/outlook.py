@@ -10,7 +10,8 @@ import pandas as pd
 
 from real_models.collapse.foretell import foretell
 from real_models.collapse.point import collapse_point
-from sim.results import load_state, read_json
+from sim.results import read_json
+from sim.resume import load_state
 from theory.command import Misuse
 from theory.fits import mean_rate
 

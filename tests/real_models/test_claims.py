@@ -14,7 +14,8 @@ from real_models.finished import Run
 from real_models.forecast_claims import path_along
 from real_models.jobs import Job, Runner, forget_stale, step_of
 from real_models.keys import FILE, write_keys
-from sim.results import finish, provenance
+from sim.results import provenance
+from sim.resume import finish
 from theory.claim import Verdict, examine
 from theory.command import Misuse
 from theory.files import write_json

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import time
 
@@ -108,28 +107,29 @@ def test_single_edits_each_begin_on_the_unedited_model(tiny_gpt2, tmp_path, monk
         pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
 
 
-def start(tiny, out):
+@pytest.fixture(scope="module")
+def start(begin, tiny_gpt2):
+    """Begins or continues a long comparison in the folder."""
     editors = ("--editors", "rome", "memit_seq+nas", "alphaedit+rect", "--seeds", "0", "1")
     long = ("--edits", "24", "--save-every", "4", "--checkpoint-every", "8")
-    command = [sys.executable, "-m", "real_models", *words(tiny, "compare", out, *editors, *long)]
-    with out.with_suffix(".log").open("w") as log:
-        return subprocess.Popen(command, stderr=log, stdout=log)
+    given = (*editors, *long)
+    return lambda out: begin("real_models", words(tiny_gpt2, "compare", out, *given), out.with_suffix(".log"))
 
 
 @pytest.fixture(scope="module")
-def whole(tiny_gpt2, tmp_path_factory):
+def whole(start, tmp_path_factory):
     """The folder of a comparison that nothing stopped."""
     out = tmp_path_factory.mktemp("uninterrupted") / "whole"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(out.parent / "cache"))
-        assert start(tiny_gpt2, out).wait() == 0, out.with_suffix(".log").read_text()
+        assert start(out).wait() == 0, out.with_suffix(".log").read_text()
     return out
 
 
 @pytest.mark.parametrize("moment", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_comparison_resumes_to_the_rows_of_an_uninterrupted_one(tiny_gpt2, whole, tmp_path, moment):
+def test_a_stopped_comparison_resumes_to_the_rows_of_an_uninterrupted_one(start, whole, tmp_path, moment):
     for at, extra in ((0, 0.02), (8, 0.05)):
-        process = start(tiny_gpt2, tmp_path / "parts")
+        process = start(tmp_path / "parts")
         record = tmp_path / "parts" / "resume.json"
         while not record.exists() or json.loads(record.read_text())["facts"]["step"] < at:
             time.sleep(0.005)
@@ -137,7 +137,7 @@ def test_a_stopped_comparison_resumes_to_the_rows_of_an_uninterrupted_one(tiny_g
         process.send_signal(moment)
         assert process.wait() == (-9 if moment == signal.SIGKILL else 130)
         assert not (tmp_path / "parts" / "summary.json").exists()
-    assert start(tiny_gpt2, tmp_path / "parts").wait() == 0, (tmp_path / "parts.log").read_text()
+    assert start(tmp_path / "parts").wait() == 0, (tmp_path / "parts.log").read_text()
     for one, other in zip(tables(whole), tables(tmp_path / "parts"), strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
 

@@ -93,12 +93,6 @@ def test_the_layer_is_chosen_by_measurement(tiny, tmp_path, monkeypatch, capsys)
     assert table[str(summary["layers"][0])]["efficacy"] == best
 
 
-def start(tiny, out, *more):
-    command = [sys.executable, "-m", "real_models", *words(tiny, out, "--edits", "30", "--save-every", "4", *more)]
-    with out.with_suffix(".log").open("w") as log:
-        return subprocess.Popen(command, stderr=log, stdout=log)
-
-
 def log_of(out):
     return out.with_suffix(".log").read_text()
 
@@ -110,31 +104,51 @@ def wait_for_step(out, step):
         time.sleep(0.005)
 
 
-LONG = ("--rule", "alphaedit", "--energy", "0.2", "--anchor", "--pilots", "5", "--checkpoint-every", "10")
+LONG = (
+    "--edits",
+    "30",
+    "--save-every",
+    "4",
+    "--rule",
+    "alphaedit",
+    "--energy",
+    "0.2",
+    "--anchor",
+    "--pilots",
+    "5",
+    "--checkpoint-every",
+    "10",
+)
 
 
 @pytest.fixture(scope="module")
-def whole(tiny_gpt2, tmp_path_factory):
+def start(begin, tiny_gpt2):
+    """Begins or continues a long run in the folder."""
+    return lambda out: begin("real_models", words(tiny_gpt2, out, *LONG), out.with_suffix(".log"))
+
+
+@pytest.fixture(scope="module")
+def whole(start, tmp_path_factory):
     """The folder of a run that nothing stopped."""
     out = tmp_path_factory.mktemp("uninterrupted") / "whole"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(out.parent / "cache"))
-        assert start(tiny_gpt2, out, *LONG).wait() == 0, log_of(out)
+        assert start(out).wait() == 0, log_of(out)
     return out
 
 
 @pytest.mark.parametrize("moment", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_run_resumes_to_the_rows_of_an_uninterrupted_one(tiny_gpt2, whole, tmp_path, moment):
+def test_a_stopped_run_resumes_to_the_rows_of_an_uninterrupted_one(start, whole, tmp_path, moment):
     """Killed at random moments, or stopped by Ctrl-C, AlphaEdit with an anchor ends with equal rows."""
     for step, extra in ((0, 0.003), (8, 0.011), (16, 0.0)):
-        process = start(tiny_gpt2, tmp_path / "parts", *LONG)
+        process = start(tmp_path / "parts")
         wait_for_step(tmp_path / "parts", step)
         time.sleep(extra)
         process.send_signal(moment)
         code = process.wait()
         assert code == (-9 if moment == signal.SIGKILL else 130), log_of(tmp_path / "parts")
         assert not (tmp_path / "parts" / "summary.json").exists()
-    last = start(tiny_gpt2, tmp_path / "parts", *LONG)
+    last = start(tmp_path / "parts")
     assert last.wait() == 0, log_of(tmp_path / "parts")
     for one, other in zip(rows_of(whole), rows_of(tmp_path / "parts"), strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
@@ -282,7 +296,7 @@ def test_an_unwritable_folder_is_one_line(tiny_gpt2, tmp_path, monkeypatch, caps
     assert "choose a folder you can write to" in capsys.readouterr().err
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tiny_gpt2, tmp_path):
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(begin, tiny_gpt2, tmp_path):
     """RLIMIT_FSIZE makes every file larger than 3 kB fail, as a full disk does."""
     out = tmp_path / "run"
     limited = f"ulimit -f 3; exec {sys.executable} -m real_models " + " ".join(words(tiny_gpt2, out, "--edits", "2"))
@@ -294,8 +308,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tiny_gpt2, tmp_
     assert "Traceback" not in done.stderr
     assert not list(out.glob(".*"))
     assert not (out / "summary.json").exists()
-    again = subprocess.run([sys.executable, "-m", "real_models", *words(tiny_gpt2, out, "--edits", "2")], check=False)
-    assert again.returncode == 0
+    again = begin("real_models", words(tiny_gpt2, out, "--edits", "2"), tmp_path / "log")
+    assert again.wait() == 0, (tmp_path / "log").read_text()
 
 
 def test_help_is_there_without_torch():

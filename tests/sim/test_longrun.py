@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,22 +75,20 @@ def test_a_run_stopped_anywhere_ends_with_the_same_bytes(tmp_path: Path, monkeyp
 
 
 @pytest.mark.slow
-def test_sigkill_at_random_moments_changes_no_row(tmp_path: Path) -> None:
+def test_sigkill_at_random_moments_changes_no_row(tmp_path: Path, begin: Callable[..., Any]) -> None:
     options = ["--m", "16", "--n", "48", "--edits", "20000", "--rule", "alphaedit", "--save-every", "1024"]
-    line = [sys.executable, "-m", "sim", "stream", *options, "--out"]
-    subprocess.run([*line, str(tmp_path / "whole")], check=True, capture_output=True)
-    draw = random.Random(0)
+    log = tmp_path / "log"
+    assert begin("sim", ["stream", *options, "--out", str(tmp_path / "whole")], log).wait() == 0, log.read_text()
+    line, draw = ["stream", *options, "--out", str(tmp_path / "killed")], random.Random(0)
     for _ in range(3):
-        process = subprocess.Popen(
-            [*line, str(tmp_path / "killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = begin("sim", line, log)
         deadline = time.monotonic() + 60
         while not (tmp_path / "killed" / "config.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(draw.uniform(0.0, 1.5))
         process.send_signal(signal.SIGKILL)
-        process.wait()
-    subprocess.run([*line, str(tmp_path / "killed")], check=True, capture_output=True)
+        assert process.wait() == -signal.SIGKILL, log.read_text()
+    assert begin("sim", line, log).wait() == 0, log.read_text()
     assert (tmp_path / "killed/rows.parquet").read_bytes() == (tmp_path / "whole/rows.parquet").read_bytes()
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from sim import results
-from sim.results import claim_folder, finish, load_state, save_state
+from sim import results, resume
+from sim.results import claim_folder
+from sim.resume import finish, load_state, save_state
 from theory.command import Misuse
 from theory.files import write_atomically, write_json
 
@@ -60,7 +61,7 @@ def test_a_save_that_fails_midway_keeps_the_state_before_it(tmp_path: Path, monk
     def fail(path: Path, rows: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(results, "write_table", fail)
+    monkeypatch.setattr(resume, "write_table", fail)
     with pytest.raises(OSError, match="No space left"):
         save_state(folder, {"weight": torch.zeros(1)}, {"step": 4}, ROWS)
     loaded = load_state(folder)
