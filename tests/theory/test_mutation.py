@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from theory.command import Misuse
-from theory.mutating.impact import dependents, distances, graph, origin
+from theory.mutating.impact import dependents, distances, graph, imported, origin
 from theory.mutating.mutants import mutants, scopes
 from theory.mutating.mutation import KILLED, SURVIVED, VOID, rooms, run, sample, sources, targets, unsound
 from theory.mutating.sample import Sample
@@ -126,7 +126,7 @@ def test_a_fault_reaches_who_mentions_it_and_no_one_else():
     near = distances(edges, frozenset({("theory.a", "f")}))
     assert near == {("theory.a", "f"): 0, ("theory.b", "h"): 1, ("theory.c", "check"): 2}
     assert distances(edges, frozenset({("theory.c", "SUBJECT")}))["theory.c", "claims"] == 1
-    assert dependents(SMALL, "theory.a") == {"theory.a", "theory.b", "theory.c"}
+    assert dependents(imported(SMALL), "theory.a") == {"theory.a", "theory.b", "theory.c"}
     assert rooms(SMALL) == ("theory.c",)
     assert origin(targets) == ("theory.mutating.mutation", "targets")
     assert origin(test_one_fault_at_a_time)[1] == "test_one_fault_at_a_time"

@@ -84,10 +84,19 @@ def distances(edges: Graph, targets: frozenset[Node]) -> dict[Node, int]:
     return found
 
 
-def dependents(sources: Mapping[str, str], module: str) -> frozenset[str]:
-    """The modules that import a module, directly or through others, and the module itself."""
+def imported(sources: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    r"""Module -> the modules that it takes something from.
+
+    >>> imported({"theory.a": "def f(): return 1", "theory.b": "from theory.a import f\ndef g(): return f()"})
+    {'theory.a': frozenset(), 'theory.b': frozenset({'theory.a'})}
+    """
     known = sources.keys()
-    taken = {name: {at for at, _ in imports(ast.parse(source), known).values()} for name, source in sources.items()}
+    taken = {name: imports(ast.parse(source), known).values() for name, source in sources.items()}
+    return {name: frozenset(module for module, _ in places) for name, places in taken.items()}
+
+
+def dependents(taken: Mapping[str, frozenset[str]], module: str) -> frozenset[str]:
+    """The modules that import a module, directly or through others, and itself; `taken` is what `imported` gives."""
     found = {module}
     while more := {name for name, places in taken.items() if places & found} - found:
         found |= more

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import theory
 from theory.command import Misuse
-from theory.mutating.impact import FAR, Node, dependents, distances, graph, origin
+from theory.mutating.impact import FAR, Node, dependents, distances, graph, imported, origin
 from theory.mutating.mutants import Mutant, mutants, scopes
 from theory.mutating.sample import Sample
 
@@ -162,8 +162,8 @@ def run(config: Sample, told: Callable[[Outcome], None] = lambda outcome: None) 
     """
     texts = sources()
     chosen = sample(texts, config)
-    edges, found = graph(texts), dict[int, Outcome]()
-    again = {module: dependents(texts, module) for module in {mutant.module for mutant in chosen}}
+    edges, taken, found = graph(texts), imported(texts), dict[int, Outcome]()
+    again = {module: dependents(taken, module) for module in {mutant.module for mutant in chosen}}
     tasks = [Task(mutant, again[mutant.module], distances(edges, mutant.nodes)) for mutant in chosen]
     for number, answer, seconds in pooled(tasks, config):
         mutant = chosen[number]
