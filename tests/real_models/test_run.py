@@ -242,11 +242,12 @@ def test_a_folder_of_another_config_is_left_alone(tiny_gpt2, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "escape"])
-def test_a_damaged_checkpoint_is_refused(tiny_gpt2, tmp_path, capsys, monkeypatch, damage):
-    process = start(tiny_gpt2, tmp_path / "run")
+def test_a_damaged_checkpoint_is_refused(begin, tiny_gpt2, tmp_path, capsys, monkeypatch, damage):
+    command = words(tiny_gpt2, tmp_path / "run", "--edits", "30", "--save-every", "4")
+    process = begin("real_models", command, tmp_path / "log")
     wait_for_step(tmp_path / "run", 4)
-    process.kill()
-    process.wait()
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -9, (tmp_path / "log").read_text()
     record = json.loads((tmp_path / "run" / "resume.json").read_text())
     state = tmp_path / "run" / record["files"]["state"]["file"]
     content = state.read_bytes()
@@ -256,7 +257,6 @@ def test_a_damaged_checkpoint_is_refused(tiny_gpt2, tmp_path, capsys, monkeypatc
         (tmp_path / "run" / "resume.json").write_text(json.dumps(record))
     else:
         state.write_bytes(content[:-16] if damage == "truncate" else content[:-1] + bytes([content[-1] ^ 1]))
-    command = words(tiny_gpt2, tmp_path / "run", "--edits", "30", "--save-every", "4")
     assert call(monkeypatch, command) == 2
     message = "outside the run's folder" if damage == "escape" else "truncated or altered"
     assert message in capsys.readouterr().err

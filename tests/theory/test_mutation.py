@@ -1,7 +1,10 @@
 """A fault planted in any formula is noticed by a claim, or is listed with the reason why none can notice it."""
 
 import ast
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from theory.command import Misuse
 from theory.mutating.impact import dependents, distances, graph, imported, origin
 from theory.mutating.mutants import mutants, scopes
-from theory.mutating.mutation import KILLED, SURVIVED, VOID, rooms, run, sample, sources, targets, unsound
+from theory.mutating.mutation import KILLED, SURVIVED, VOID, Outcome, rooms, sample, sources, targets, unsound
 from theory.mutating.sample import Sample
 from theory.mutating.survivors import SURVIVORS
 
@@ -165,16 +168,14 @@ def test_a_claim_that_fails_without_a_mutant_is_void():
     assert unsound({"T1.frobenius", "T1.growth_condition"}, wrong, Sample()) == {"T1.frobenius"}
 
 
-def judged(count, **options):
-    outcomes = run(Sample(count=count, **options))
-    assert len(outcomes) == count
-    assert {outcome.outcome for outcome in outcomes} <= {KILLED, SURVIVED, VOID}
-    return outcomes
-
-
 @pytest.mark.slow
-def test_every_survivor_of_forty_mutants_is_explained():
-    outcomes = judged(40)
+def test_every_survivor_of_forty_mutants_is_explained(tmp_path):
+    line = [sys.executable, "-m", "theory", "mutate", "--count", "40", "--json", str(tmp_path / "mutants.json")]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcomes = [Outcome(**row) for row in json.loads((tmp_path / "mutants.json").read_text())]
+    assert len(outcomes) == 40
+    assert {outcome.outcome for outcome in outcomes} <= {KILLED, SURVIVED, VOID}
     assert [outcome.name for outcome in outcomes if outcome.outcome == VOID] == []
     unexplained = [
         outcome.name for outcome in outcomes if outcome.outcome == SURVIVED and outcome.name not in EXPLAINED
