@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize
 
+from theory.accumulating.exact import hard_growth
 from theory.accumulating.mean_field import (
     accumulating_growth,
     batched_growth,
