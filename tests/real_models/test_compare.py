@@ -130,8 +130,9 @@ def whole(start, tmp_path_factory):
 def test_a_stopped_comparison_resumes_to_the_rows_of_an_uninterrupted_one(start, whole, tmp_path, moment):
     for at, extra in ((0, 0.02), (8, 0.05)):
         process = start(tmp_path / "parts")
-        record = tmp_path / "parts" / "resume.json"
+        record, deadline = tmp_path / "parts" / "resume.json", time.monotonic() + 120
         while not record.exists() or json.loads(record.read_text())["facts"]["step"] < at:
+            assert time.monotonic() < deadline, (tmp_path / "parts.log").read_text()
             time.sleep(0.005)
         time.sleep(extra)
         process.send_signal(moment)

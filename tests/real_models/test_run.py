@@ -99,8 +99,9 @@ def log_of(out):
 
 def wait_for_step(out, step):
     """Until the saved state has reached a step."""
-    record = out / "resume.json"
+    record, deadline = out / "resume.json", time.monotonic() + 120
     while not record.exists() or json.loads(record.read_text())["facts"]["step"] < step:
+        assert time.monotonic() < deadline, f"step {step} was not reached"
         time.sleep(0.005)
 
 

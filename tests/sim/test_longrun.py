@@ -74,18 +74,25 @@ def test_a_run_stopped_anywhere_ends_with_the_same_bytes(tmp_path: Path, monkeyp
     assert (tmp_path / "stopped/rows.parquet").read_bytes() == (tmp_path / "whole/rows.parquet").read_bytes()
 
 
+def reached(folder: Path) -> int:
+    """The step that a run has saved; 0 before."""
+    record = folder / "resume.json"
+    return json.loads(record.read_text())["facts"]["step"] if record.exists() else 0
+
+
 @pytest.mark.slow
 def test_sigkill_at_random_moments_changes_no_row(tmp_path: Path, begin: Callable[..., Any]) -> None:
     options = ["--m", "16", "--n", "48", "--edits", "20000", "--rule", "alphaedit", "--save-every", "1024"]
     log = tmp_path / "log"
     assert begin("sim", ["stream", *options, "--out", str(tmp_path / "whole")], log).wait() == 0, log.read_text()
     line, draw = ["stream", *options, "--out", str(tmp_path / "killed")], random.Random(0)
-    for _ in range(3):
+    for kill in range(4):
         process = begin("sim", line, log)
+        moment = reached(tmp_path / "killed") + 1024 * draw.randrange(4) if kill else -1
         deadline = time.monotonic() + 60
-        while not (tmp_path / "killed" / "config.json").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(draw.uniform(0.0, 1.5))
+        while reached(tmp_path / "killed") <= moment and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(draw.uniform(0.0, 0.03))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, log.read_text()
     assert begin("sim", line, log).wait() == 0, log.read_text()

@@ -161,15 +161,16 @@ def test_sigkill_at_random_moments_changes_no_row_and_leaves_no_worker(tmp_path:
     for kill in range(5):
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline, done = time.monotonic() + 60, len(list((tmp_path / "killed").glob("trials/*.json")))
+        moment, below = done + draw.randrange(20), list[str]()
         while process.poll() is None and time.monotonic() < deadline:
-            if len(list((tmp_path / "killed").glob("trials/*.json"))) > done + draw.randrange(20):
+            below = begun_by(process.pid)  # two that keep the processes, and two that work
+            if len(below) >= 4 and len(list((tmp_path / "killed").glob("trials/*.json"))) > moment:
                 break
             time.sleep(0.01)
         assert process.poll() is None, f"ended before kill {kill}"
-        below = begun_by(process.pid)
+        assert len(below) >= 4
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert len(below) >= 4  # two that keep the processes, and two that work
         while any(works(child) for child in below):
             assert time.monotonic() < deadline, f"a worker outlived kill {kill}"
             time.sleep(0.01)
